@@ -1,0 +1,435 @@
+"""A desktop that nobody looks at: X server, message bus, window manager and tray.
+
+It is not a test and knows nothing of Fallow: the demo uses it, and the test harness
+`tests/desktop/virtual_desktop.py`
+adds what only tests need. Every child is started here and ended by its own pid.
+"""
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+PROGRAMS = {
+    "Xvfb": "xvfb",
+    "dbus-daemon": "dbus",
+    "openbox": "openbox",
+    "trayer": "trayer",
+    "xdotool": "xdotool",
+    "import": "imagemagick",
+}
+# What a real desktop around us would leak into the programs on this screen.
+FOREIGN = {
+    *("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "SESSION_MANAGER"),
+    *("DESKTOP_SESSION", "XDG_CURRENT_DESKTOP", "XDG_SESSION_ID", "XDG_SESSION_TYPE", "XDG_SEAT"),
+    *("QT_QPA_PLATFORM", "QT_QPA_PLATFORMTHEME", "QT_SCALE_FACTOR", "GDK_BACKEND"),
+}
+BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
+  </policy>
+</busconfig>
+"""
+
+
+class ScreenError(RuntimeError):
+    """The virtual screen cannot start, or lost a part; the message says which."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """A window on the screen: its id, and its place in pixels from the top left corner."""
+
+    window: int
+    x: int
+    y: int
+    width: int
+    height: int
+    name: str = ""
+    program: str = ""
+
+    @property
+    def middle(self) -> tuple[int, int]:
+        """The point to click."""
+        return self.x + self.width // 2, self.y + self.height // 2
+
+
+class VirtualScreen:
+    """Xvfb with a private message bus, openbox and a tray: `trayer` or `none`."""
+
+    trays: tuple[str, ...] = ("trayer", "none")
+
+    def __init__(
+        self,
+        tray: str = "trayer",
+        *,
+        window_manager: bool = True,
+        bus: bool = True,
+        size: tuple[int, int] = (1024, 768),
+        background: int = 0x44546A,
+    ) -> None:
+        if tray not in self.trays:
+            raise ValueError(f"tray is one of {', '.join(self.trays)}, not {tray!r}")
+        self.tray = tray
+        self.window_manager = window_manager
+        self.bus = bus
+        self.size = size
+        self.background = background
+        self.display = ""
+        self.folder = Path()
+        self.env: dict[str, str] = {}
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._server: subprocess.Popen[bytes] | None = None
+        self._tray: subprocess.Popen[bytes] | None = None
+
+    # -- life
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts every part and waits until each answers; ScreenError says what is missing."""
+        self._check_programs()
+        self.folder = Path(tempfile.mkdtemp(prefix="fallow-screen-"))
+        self.env = self._environment()
+        self._start_server(None)
+        if self.bus:
+            self._start_bus()
+        if self.window_manager:
+            manager = self._serve("openbox", "--sm-disable")
+            self._wait_for(self._managed, manager, "openbox")
+        self.start_tray(self.tray)
+
+    def stop(self) -> None:
+        """Ends all children, the newest first, and removes their folder."""
+        for child in reversed(self._children):
+            self.end(child)
+        self._children.clear()
+        if self.folder != Path():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _check_programs(self) -> None:
+        needed = {"Xvfb", "xdotool", "import"}
+        needed |= {"dbus-daemon"} if self.bus else set()
+        needed |= {"openbox"} if self.window_manager else set()
+        needed |= {"trayer"} if self.tray == "trayer" else set()
+        missing = sorted(name for name in needed if shutil.which(name) is None)
+        if missing:
+            packages = " ".join(PROGRAMS[name] for name in missing)
+            raise ScreenError(
+                f"The virtual screen needs {', '.join(missing)}, which this computer has not. "
+                f"On Debian: apt-get install {packages}"
+            )
+
+    def _environment(self) -> dict[str, str]:
+        env = {key: value for key, value in os.environ.items() if key not in FOREIGN}
+        places = {
+            "HOME": "home",
+            "XDG_CONFIG_HOME": "home/.config",
+            "XDG_DATA_HOME": "home/.local/share",
+            "XDG_STATE_HOME": "home/.local/state",
+            "XDG_CACHE_HOME": "home/.cache",
+            "XDG_RUNTIME_DIR": "run",
+        }
+        for key, place in places.items():
+            (self.folder / place).mkdir(parents=True, exist_ok=True, mode=0o700)
+            env[key] = str(self.folder / place)
+        env["LC_ALL"] = "C.UTF-8"
+        env["NO_AT_BRIDGE"] = "1"
+        env["QT_ACCESSIBILITY"] = "0"
+        env["QT_XCB_GL_INTEGRATION"] = "none"
+        # Without a bus of its own a program would look for the user's, or start one.
+        env["DBUS_SESSION_BUS_ADDRESS"] = "disabled:"
+        return env
+
+    # -- the parts
+
+    def _start_server(self, number: str | None) -> None:
+        """Starts Xvfb on `number`, or on any free one: Xvfb writes it to a pipe once it answers."""
+        read, write = os.pipe()
+        try:
+            wanted = [f":{number}"] if number is not None else []
+            # -noreset: without it the server forgets everything when its last client leaves.
+            self._server = self._serve(
+                *("Xvfb", *wanted, "-displayfd", str(write)),
+                *("-screen", "0", "{}x{}x24".format(*self.size)),
+                *("-nolisten", "tcp", "-noreset"),
+                pass_fds=(write,),
+            )
+            os.close(write)
+            write = -1
+            said = b""
+            # To the newline: Xvfb ends itself when the pipe closes before it has written all.
+            while not said.endswith(b"\n"):
+                ready, _, _ = select.select([read], [], [], 20)
+                piece = os.read(read, 32) if ready else b""
+                if not piece:
+                    raise ScreenError(f"Xvfb did not start: {self.log('Xvfb') or 'no answer'}")
+                said += piece
+        finally:
+            os.close(read)
+            if write >= 0:
+                os.close(write)
+        self.display = f":{said.decode().strip()}"
+        self.env["DISPLAY"] = self.display
+        with self._connection() as x:
+            root = x.screen().root
+            root.change_attributes(background_pixel=self.background)
+            root.clear_area(0, 0, *self.size)
+            x.sync()
+
+    def _start_bus(self) -> None:
+        socket = self.folder / "bus"
+        config = self.folder / "bus.conf"
+        config.write_text(BUS_CONFIG.format(socket=socket))
+        bus = self._serve("dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile")
+        self._wait_for(socket.exists, bus, "dbus-daemon")
+        self.env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={socket}"
+
+    def start_tray(self, tray: str) -> None:
+        """Starts a tray host, also later than the programs that want an icon in it."""
+        self.tray = tray
+        if tray == "trayer":
+            self._tray = self._serve(
+                *("trayer", "--edge", "bottom", "--align", "right", "--widthtype", "request"),
+                *("--height", "32", "--SetDockType", "true", "--transparent", "false"),
+            )
+            self._wait_for(self._has_tray, self._tray, "trayer")
+
+    def stop_tray(self) -> None:
+        """Ends the tray host, as when a panel crashes."""
+        if self._tray is not None:
+            self.end(self._tray)
+            self._tray = None
+
+    def kill_server(self) -> None:
+        """Ends the X server at once, as in a crash; its clients see their connection close."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+
+    def restart_server(self) -> None:
+        """Brings a killed X server back on the same display, without window manager and tray."""
+        self._start_server(self.display.removeprefix(":"))
+
+    # -- processes
+
+    def spawn(
+        self,
+        *argv: str,
+        name: str | None = None,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        stdout: int | IO[bytes] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Starts a program that ends with this screen; its output is in `log(name)`."""
+        return self._start(argv, name, self.env | (env or {}), cwd, stdout, ())
+
+    def _serve(self, *argv: str, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+        """Starts one of the screen's own parts, which also ends when this process is killed."""
+        guard = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
+        name = Path(argv[0]).name
+        return self._start((*guard, *argv), name, self.env, None, None, pass_fds)
+
+    def _start(
+        self,
+        argv: tuple[str, ...],
+        name: str | None,
+        env: dict[str, str],
+        cwd: Path | None,
+        stdout: int | IO[bytes] | None,
+        pass_fds: tuple[int, ...],
+    ) -> subprocess.Popen[bytes]:
+        with open(self._log_path(name or Path(argv[0]).name), "ab") as log:
+            child = subprocess.Popen(
+                argv,
+                env=env,
+                cwd=cwd or self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log if stdout is None else stdout,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
+        self._children.append(child)
+        return child
+
+    def end(self, child: subprocess.Popen[bytes], patience: float = 5.0) -> None:
+        """Asks one child to end, and kills it after `patience` seconds."""
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+            try:
+                child.wait(patience)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+
+    def run(self, *argv: str) -> str:
+        """Runs a short program here and returns what it printed; ScreenError if it fails."""
+        done = subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=30)
+        if done.returncode != 0:
+            raise ScreenError(f"{' '.join(argv)} failed: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def log(self, name: str) -> str:
+        """What the child called `name` has printed so far."""
+        path = self._log_path(name)
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def _log_path(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def _wait_for(
+        self, ready: Callable[[], bool], child: subprocess.Popen[bytes], name: str
+    ) -> None:
+        end = time.monotonic() + 20
+        while not ready():
+            if child.poll() is not None:
+                raise ScreenError(f"{name} ended at its start: {self.log(name).strip()}")
+            if time.monotonic() > end:
+                raise ScreenError(f"{name} does not answer: {self.log(name).strip()}")
+            time.sleep(0.01)
+
+    # -- the person at the desk
+
+    def xdo(self, *words: str | int) -> str:
+        """Runs xdotool with these words."""
+        return self.run("xdotool", *map(str, words))
+
+    def key(self, *names: str) -> None:
+        """Presses and releases keys, by X names such as `a`, `Return`, `ctrl+c`."""
+        self.xdo("key", *names)
+
+    def type_text(self, text: str, pause_ms: int = 12) -> None:
+        """Types text, with a pause in milliseconds between keys."""
+        self.xdo("type", "--delay", pause_ms, text)
+
+    def move(self, x: int, y: int) -> None:
+        """Moves the pointer to a place in pixels."""
+        self.xdo("mousemove", x, y)
+
+    def click(self, button: int = 1, at: tuple[int, int] | None = None) -> None:
+        """Clicks (1 left, 2 middle, 3 right, 4 and 5 the wheel), after moving where `at` says."""
+        if at is not None:
+            self.move(*at)
+        self.xdo("click", button)
+
+    def screenshot(self, path: Path | str, area: Area | None = None) -> Path:
+        """Writes a picture (PNG by the path's ending) of the screen, or of one area of it."""
+        cut: tuple[str, ...] = ()
+        if area is not None:
+            place = f"{area.width}x{area.height}+{area.x}+{area.y}"
+            cut = ("-crop", place, "+repage")
+        self.run("import", "-silent", "-window", "root", *cut, str(path))
+        return Path(path)
+
+    # -- what is on the screen
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Any]:
+        from Xlib import display
+
+        connection = display.Display(self.display)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _managed(self) -> bool:
+        with self._connection() as x:
+            name = x.get_atom("_NET_SUPPORTING_WM_CHECK")
+            return x.screen().root.get_full_property(name, 0) is not None
+
+    def _has_tray(self) -> bool:
+        with self._connection() as x:
+            return bool(x.get_selection_owner(x.get_atom("_NET_SYSTEM_TRAY_S0")))
+
+    def icon_window(self, program: str = "") -> Area | None:
+        """The icon (of `program`, where there are several) in the XEmbed tray; None: no icon."""
+        with self._connection() as x:
+            embedded = x.get_atom("_XEMBED_INFO")
+            for window, depth in _tree(x.screen().root):
+                # Depth 1 is a window that waits to be embedded.
+                if depth < 2 or window.get_full_property(embedded, 0) is None:
+                    continue
+                area = _area(x, window)
+                if area and area.width > 8 and program in area.program:
+                    return area
+        return None
+
+    def popups(self) -> list[Area]:
+        """Menus and tooltips on the screen: visible windows that no window manager frames."""
+        with self._connection() as x:
+            found = [
+                _area(x, window)
+                for window in x.screen().root.query_tree().children
+                if window.get_attributes().override_redirect
+            ]
+        return [
+            area for area in found if area and min(area.width, area.height) > 8 and area.program
+        ]
+
+    def windows(self) -> list[Area]:
+        """Visible windows that the window manager frames."""
+        with self._connection() as x:
+            state = x.get_atom("WM_STATE")
+            found = [
+                _area(x, window)
+                for window, _ in _tree(x.screen().root)
+                if window.get_full_property(state, 0) is not None
+            ]
+        return [area for area in found if area and area.program not in ("", "panel")]
+
+
+def _tree(window: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
+    from Xlib import error
+
+    with contextlib.suppress(error.BadWindow):
+        for child in window.query_tree().children:
+            yield child, depth + 1
+            yield from _tree(child, depth + 1)
+
+
+def _area(x: Any, window: Any) -> Area | None:
+    """Where a window is on the screen; None if it is hidden or just went away."""
+    from Xlib import X, error
+
+    try:
+        if window.get_attributes().map_state != X.IsViewable:
+            return None
+        size = window.get_geometry()
+        place = x.screen().root.translate_coords(window, 0, 0)
+        program = window.get_wm_class() or ("", "")
+        name = window.get_wm_name() or ""
+    except (error.BadWindow, error.BadDrawable):
+        return None
+    return Area(window.id, place.x, place.y, size.width, size.height, str(name), program[0])
