@@ -1,8 +1,7 @@
 """A desktop that nobody looks at: X server, message bus, window manager and tray.
 
-It is not a test and knows nothing of Fallow: the demo uses it, and the test harness
-`tests/desktop/virtual_desktop.py`
-adds what only tests need. Every child is started here and ended by its own pid.
+It is not a test and knows nothing of Fallow: the demo uses it, and `VirtualDesktop` in
+`tests/desktop/` adds what only tests need. Every child is started here and ended by its own pid.
 """
 
 import contextlib
