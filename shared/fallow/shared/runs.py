@@ -1,0 +1,145 @@
+"""What an attempt is doing and how it ended: the one vocabulary of agent, wire, store and screen.
+
+Not the life of a job (`fallow.coordinator.job`) and not the life of a run (`fallow.shared.work.run`):
+those decide, this names.
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+StopReason = Literal["kill", "superseded", "evict", "lost"]
+"""Why we stop an attempt. The stronger reason stays: kill > superseded > evict."""
+
+DeclineReason = Literal["does_not_fit", "owner", "staging", "build_failed", "sandbox", "stopping"]
+"""Why a workstation gives an attempt back that never ran."""
+
+
+class Exited(Struct, frozen=True, tag="exited"):
+    """The job's program ended by itself with this code; 0 is success."""
+
+    code: int
+
+
+class Signalled(Struct, frozen=True, tag="signalled"):
+    """The job's program was ended by a signal that we did not send."""
+
+    signal: int
+
+
+class Stopped(Struct, frozen=True, tag="stopped"):
+    """We ended it, so its exit code says nothing."""
+
+    why: StopReason
+
+
+class Crashed(Struct, frozen=True, tag="crashed"):
+    """Its computer died under it: the process is gone and left no exit status."""
+
+
+Exit: TypeAlias = Exited | Signalled | Stopped | Crashed
+
+
+class Staging(Struct, frozen=True, tag="staging"):
+    """Inputs are coming: bytes here, bytes in all."""
+
+    received: int = 0
+    total: int = 0
+
+
+class Building(Struct, frozen=True, tag="building"):
+    """The batch's build runs here, or this run waits for it."""
+
+
+class Running(Struct, frozen=True, tag="running"):
+    """The job's program runs (or is frozen: that is another word of the report)."""
+
+
+class Ending(Struct, frozen=True, tag="ending"):
+    """The program has ended or is being ended; outputs are being hashed."""
+
+
+class Finished(Struct, frozen=True, tag="finished"):
+    """All is over here and spooled: how it ended, and the manifest that lists its outputs.
+
+    `manifest` is the hash of an encoded `Manifest`, None when nothing is kept (killed, superseded).
+    `stored` is true once the coordinator has said `Have` to the manifest and everything in it.
+    `started` and `ended` are wall-clock seconds, None when the program never started.
+    """
+
+    exit: Exit
+    manifest: str | None = None
+    size: int = 0
+    stored: bool = False
+    started: float | None = None
+    ended: float | None = None
+
+
+class Declined(Struct, frozen=True, tag="declined"):
+    """It never ran here and will not; costs the job nothing."""
+
+    reason: DeclineReason
+    text: str = ""
+
+
+RunState: TypeAlias = Staging | Building | Running | Ending | Finished | Declined
+
+
+class Progress(Struct, frozen=True):
+    """What the job wrote to FALLOW_PROGRESS: a share from 0 to 1 and a word."""
+
+    share: float
+    text: str = ""
+
+
+class OutputFile(Struct, frozen=True):
+    """One file of a result: place below the job's folder, SHA-256 in hex, bytes."""
+
+    path: str
+    hash: str
+    size: int
+    executable: bool = False
+
+
+class Manifest(Struct, frozen=True):
+    """Everything an attempt leaves behind; `folders` are empty ones, `notes` what was left out."""
+
+    files: tuple[OutputFile, ...] = ()
+    folders: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+VerdictKind = Literal["away", "settling", "present", "barred"]
+
+
+class Reason(Struct, frozen=True):
+    """One reason of a verdict: a word for programs, a sentence for people, wall-clock end or None."""
+
+    kind: str
+    text: str
+    until: float | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """May jobs run on this workstation now? `reasons` explains, the deciding one first."""
+
+    kind: VerdictKind
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        """Whether runs may use the processor."""
+        return self.kind in {"away", "settling"}
+
+    @property
+    def accepts(self) -> bool:
+        """Whether new jobs may come."""
+        return self.kind == "away"
+
+    @property
+    def why(self) -> str:
+        return self.reasons[0].text if self.reasons else ""
+
+    @property
+    def until(self) -> float | None:
+        return self.reasons[0].until if self.reasons else None
