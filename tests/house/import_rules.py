@@ -1,0 +1,182 @@
+"""The import rules of the product, as tables, and the reading of one module's imports by its text.
+
+Not a test: test_imports.py applies it. Nothing is imported here, so a lazy import inside a
+function and one under TYPE_CHECKING count like any other.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+TOP = Path(__file__).parents[2]
+ROOTS = ("shared", "coordinator", "tray")
+
+# Decisions: they import only each other, msgspec and the VALUE_ONLY part of the standard library.
+PURE = {
+    "fallow.shared",
+    "fallow.shared.batch",
+    "fallow.shared.errors",
+    "fallow.shared.ids",
+    "fallow.shared.messages",
+    "fallow.shared.moments",
+    "fallow.shared.runs",
+    "fallow.shared.work",
+    "fallow.coordinator",
+    "fallow.tray",
+}
+# As above from the day they appear; move the name up in the same commit.
+PURE_TO_COME = {
+    "fallow.shared.sweep",
+    "fallow.shared.units",
+    "fallow.shared.work.run",
+    "fallow.coordinator.core",
+    "fallow.coordinator.fairshare",
+    "fallow.coordinator.job",
+    "fallow.coordinator.node",
+    "fallow.coordinator.plan",
+    "fallow.coordinator.slurm.script",
+    "fallow.coordinator.slurm.site",
+    "fallow.tray.core",
+    "fallow.tray.presence",
+    "fallow.tray.session",
+    "fallow.tray.view",
+}
+VALUE_ONLY = {
+    "__future__",
+    "abc",
+    "base64",
+    "bisect",
+    "collections",
+    "collections.abc",
+    "copy",
+    "dataclasses",
+    "datetime",  # for its values; reading the clock with it is found by CLOCKS
+    "decimal",
+    "difflib",
+    "enum",
+    "fractions",
+    "functools",
+    "graphlib",
+    "hashlib",
+    "heapq",
+    "itertools",
+    "math",
+    "operator",
+    "re",
+    "string",
+    "textwrap",
+    "types",
+    "typing",
+    "unicodedata",
+}
+CLOCKS = {"now", "today", "utcnow"}
+
+# A library with one home: modules whose name is the key's value or lies below it.
+HOMES: dict[str, tuple[str, ...]] = {
+    "zmq": ("fallow.shared.transport",),
+    "sqlite3": ("fallow.coordinator.store",),
+    "PySide6": ("fallow.tray.ui",),
+    "pynput": ("fallow.tray.sensors",),
+    "Xlib": ("fallow.tray.sensors",),
+    "dbus_fast": ("fallow.tray.sensors", "fallow.tray.ui"),
+    "asyncio": ("fallow.tray.sensors", "fallow.tray.ui"),  # only because dbus_fast needs it
+    "psutil": ("fallow.shared.work", "fallow.tray.sensors"),
+    "subprocess": ("fallow.shared.work", "fallow.coordinator.slurm.client"),
+    "yaml": ("fallow.shared.batchfile",),
+}
+# Never anywhere: bytes from outside must not become code, and processes have one home.
+NOWHERE = {"pickle", "marshal", "shelve", "dill", "multiprocessing", "pkg_resources"}
+NOWHERE_CALLED = {
+    "__import__",
+    "importlib.import_module",
+    "os.fork",
+    "os.forkpty",
+    "os.popen",
+    "os.posix_spawn",
+    "os.posix_spawnp",
+    "os.system",
+}
+
+# (who, whom): neither the module itself nor what lies below it.
+NEVER = (
+    ("fallow.shared", "fallow.coordinator"),
+    ("fallow.shared", "fallow.tray"),
+    ("fallow.coordinator", "fallow.tray"),
+    ("fallow.tray", "fallow.coordinator"),
+    ("fallow.tray.ui", "fallow.tray.core"),
+    ("fallow.tray.ui", "fallow.tray.session"),
+    ("fallow.tray.ui", "fallow.tray.agent"),
+)
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the product by its import name."""
+    found = {}
+    for root in ROOTS:
+        for path in sorted((TOP / root / "fallow").rglob("*.py")):
+            parts = path.relative_to(TOP / root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def within(module: str, home: str) -> bool:
+    return module == home or module.startswith(home + ".")
+
+
+def imports(module: str, text: str, known: set[str], package: bool) -> Iterator[tuple[int, str]]:
+    """Yields (line, imported module); `from a import b` names a.b where that is a module."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            if node.level:
+                up = node.level - 1 if package else node.level
+                parents = module.split(".")
+                kept = parents[: len(parents) - up]
+                source = ".".join([*kept, *([source] if source else [])])
+            below = [f"{source}.{alias.name}" for alias in node.names]
+            if any(name not in known for name in below):
+                yield node.lineno, source
+            yield from ((node.lineno, name) for name in below if name in known)
+
+
+def calls(text: str) -> Iterator[tuple[int, str]]:
+    """Yields (line, the name called as it is written)."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            yield node.lineno, ast.unparse(node.func)
+
+
+def violations(
+    module: str, text: str, known: set[str], pure: set[str], package: bool = False
+) -> list[str]:
+    """Every rule that this module's text breaks, one sentence each."""
+    found = []
+
+    def report(line: int, what: str) -> None:
+        found.append(f"{module}:{line} {what}")
+
+    for line, name in imports(module, text, known, package):
+        library = name.split(".")[0]
+        if module in pure:
+            ours = within(name, "fallow")
+            if ours and name not in pure:
+                report(line, f"is pure and imports {name}, which is not")
+            if not ours and library != "msgspec" and name not in VALUE_ONLY:
+                report(line, f"is pure and imports {name}")
+        for who, whom in NEVER:
+            if within(module, who) and within(name, whom):
+                report(line, f"imports {name}: {who} never imports {whom}")
+        homes = HOMES.get(library, ())
+        if homes and not any(within(module, home) for home in homes):
+            report(line, f"imports {library}, whose home is {' or '.join(homes)}")
+        if library in NOWHERE:
+            report(line, f"imports {library}, which has no place here")
+    for line, name in calls(text):
+        if name in NOWHERE_CALLED:
+            report(line, f"calls {name}()")
+        if module in pure and name.rpartition(".")[2] in CLOCKS:
+            report(line, f"is pure and reads the clock with {name}()")
+    return found
