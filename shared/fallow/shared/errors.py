@@ -60,10 +60,8 @@ class BatchError(UsageError):
         self.path = tuple(path)
 
     def located(self, file: str, line: int | None) -> "BatchError":
-        """The same error with the file and line (1-based) that only the reader of the file knows."""
-        return BatchError(
-            self.title, self.detail, self.hint, file=file, line=line, path=self.path
-        )
+        """The same error with file and line (from 1), which only the reader of the file knows."""
+        return BatchError(self.title, self.detail, self.hint, file=file, line=line, path=self.path)
 
     def __str__(self) -> str:
         place = ""

@@ -12,7 +12,7 @@ from msgspec import Struct
 from fallow.shared.errors import UsageError
 
 NAME_LENGTH = 100
-_FORBIDDEN = set('/\\:')
+_FORBIDDEN = set("/\\:")
 _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 
 

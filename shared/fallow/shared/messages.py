@@ -507,7 +507,7 @@ class Reply(Struct, frozen=True, tag="reply"):
 
 
 class Fetch(Struct, frozen=True, tag="fetch"):
-    """Receiver to sender: send these bytes of this blob. It is the request and the credit in one."""
+    """Receiver to sender: send these bytes of this blob; request and credit in one."""
 
     hash: str
     offset: int
@@ -554,9 +554,7 @@ CoordinatorMessage: TypeAlias = (
 VERBS: dict[Role, frozenset[type]] = {
     "workstation": frozenset({Hello, Report, Bye, Tailed}),
     "submitter": frozenset({Submit, Kill, Remove, Status, Nodes, Logs, Pull}),
-    "admin": frozenset(
-        {Submit, Kill, Remove, Status, Nodes, Logs, Pull, Invite, Keys, Revoke}
-    ),
+    "admin": frozenset({Submit, Kill, Remove, Status, Nodes, Logs, Pull, Invite, Keys, Revoke}),
     "newcomer": frozenset({Enrol}),
 }
 """The literal table of verbs per role; what is not here is refused."""
@@ -572,9 +570,7 @@ _encoder = msgspec.msgpack.Encoder()
 _to_coordinator: msgspec.msgpack.Decoder[AgentMessage | Request] = msgspec.msgpack.Decoder(
     AgentMessage | Request
 )
-_to_agent: msgspec.msgpack.Decoder[CoordinatorMessage] = msgspec.msgpack.Decoder(
-    CoordinatorMessage
-)
+_to_agent: msgspec.msgpack.Decoder[CoordinatorMessage] = msgspec.msgpack.Decoder(CoordinatorMessage)
 _to_client: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 _data: msgspec.msgpack.Decoder[DataMessage] = msgspec.msgpack.Decoder(DataMessage)
 _manifest: msgspec.msgpack.Decoder[Manifest] = msgspec.msgpack.Decoder(Manifest)

@@ -1,6 +1,6 @@
 """What an attempt is doing and how it ended: the one vocabulary of agent, wire, store and screen.
 
-Not the life of a job (`fallow.coordinator.job`) and not the life of a run (`fallow.shared.work.run`):
+Not the life of a job (`fallow.coordinator.job`) nor that of a run (`fallow.shared.work.run`):
 those decide, this names.
 """
 
@@ -113,7 +113,7 @@ VerdictKind = Literal["away", "settling", "present", "barred"]
 
 
 class Reason(Struct, frozen=True):
-    """One reason of a verdict: a word for programs, a sentence for people, wall-clock end or None."""
+    """One reason of a verdict: a word for programs, a sentence for people, wall-clock end."""
 
     kind: str
     text: str

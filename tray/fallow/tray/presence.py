@@ -1,0 +1,138 @@
+"""May jobs run on this workstation now? A function of facts; the top rule that applies wins.
+
+Not the sensors (`sensors/`), which find the facts out, and not what follows from the verdict
+(`core`). Fail closed: what cannot be seen counts as somebody being there.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from fallow.shared.moments import Moment
+from fallow.shared.runs import Reason, Verdict
+
+
+class Reading(Struct, frozen=True):
+    """What one sensor says: `last_activity` in boot-clock seconds, None when none was seen.
+
+    `input` sensors watch keyboard and mouse of a session, `terminal` ones people typing in
+    terminals and over ssh, `session` ones who is logged in; only the latter can say `vacant`:
+    nobody is logged in at any seat.
+    """
+
+    sensor: str
+    kind: Literal["input", "terminal", "session"]
+    healthy: bool
+    why: str = ""
+    last_activity: float | None = None
+    vacant: bool = False
+
+
+class Pause(Struct, frozen=True):
+    """The desk's owner said pause; `until` in boot-clock seconds, None for until resumed."""
+
+    until: float | None = None
+
+
+class Facts(Struct, frozen=True):
+    """All that the verdict depends on. `started` and `woke` are boot-clock seconds.
+
+    `started` is when the agent began to look, `woke` when the computer last woke from sleep.
+    """
+
+    started: float
+    readings: tuple[Reading, ...] = ()
+    pause: Pause | None = None
+    on_battery: bool = False
+    woke: float | None = None
+
+
+class Policy(Struct, frozen=True):
+    """The `[presence]` rules of agent.toml, in seconds."""
+
+    idle_after: float = 600.0
+    settle: float = 30.0
+    desk: bool = True
+    ac_only: bool = True
+
+
+class Judgement(Struct, frozen=True):
+    """A verdict, and the boot-clock second at which it may change with no new fact (or None)."""
+
+    verdict: Verdict
+    again_at: float | None = None
+
+
+def judge(facts: Facts, policy: Policy, now: Moment) -> Judgement:
+    """The verdict on these facts now; the strongest rule decides, weaker ones follow."""
+    found = list(_rules(facts, policy, now))
+    if not found:
+        return Judgement(Verdict("away"))
+    changes = [again_at for _, _, again_at in found if again_at is not None]
+    reasons = tuple(reason for _, reason, _ in found)
+    return Judgement(Verdict(found[0][0], reasons), min(changes, default=None))
+
+
+_Found = tuple[Literal["settling", "present", "barred"], Reason, float | None]
+
+
+def _rules(facts: Facts, policy: Policy, now: Moment) -> Iterator[_Found]:
+    """Every rule that applies, the strongest first, with the instant at which it may end."""
+
+    def wall(boot: float) -> float:
+        return now.wall + (boot - now.boot)
+
+    if facts.pause is not None:
+        until = facts.pause.until
+        if until is None:
+            yield "barred", Reason("pause", "you asked for a pause"), None
+        elif now.boot < until:
+            yield "barred", Reason("pause", "you asked for a pause", wall(until)), until
+    if facts.on_battery and policy.ac_only:
+        yield "barred", Reason("battery", "this computer runs on its battery"), None
+    blind = _blind(facts) if policy.desk else None
+    if blind is not None:
+        yield "barred", Reason("blind", f"Fallow cannot see whether you are there: {blind}"), None
+    seen = _last_seen(facts, policy)
+    free_at = seen.at + policy.idle_after if seen is not None else facts.started
+    if seen is not None and now.boot < free_at:
+        yield "present", Reason(seen.kind, seen.text, wall(free_at)), free_at
+        return
+    woke = facts.woke if facts.woke is not None else facts.started
+    settled_at = max(free_at, woke) + policy.settle
+    if now.boot < settled_at:
+        text = "the desk has just become free" if free_at >= woke else "this computer just woke up"
+        yield "settling", Reason("settle", text, wall(settled_at)), settled_at
+
+
+def _blind(facts: Facts) -> str | None:
+    """Why nobody could be seen at the desk if somebody were there, or None when one could."""
+    for reading in facts.readings:
+        if reading.healthy and (reading.kind == "input" or reading.vacant):
+            return None
+    whys = [f"{reading.sensor}: {reading.why}" for reading in facts.readings if reading.why]
+    return "; ".join(whys) or "no sensor answers"
+
+
+class _Seen(NamedTuple):
+    at: float
+    kind: str
+    text: str
+
+
+def _last_seen(facts: Facts, policy: Policy) -> _Seen | None:
+    """When anybody was last seen; a desk on which no input came yet counts as used at the start."""
+    unseen = _Seen(facts.started, "input", "nobody has been seen yet since Fallow started")
+    seen: list[_Seen] = []
+    for reading in facts.readings:
+        if not reading.healthy:
+            continue
+        if reading.last_activity is None:
+            if reading.kind == "input" and policy.desk:
+                seen.append(unseen)
+        elif reading.kind == "terminal":
+            seen.append(_Seen(reading.last_activity, "busy", "someone is typing in a terminal"))
+        else:
+            seen.append(_Seen(reading.last_activity, "input", "you are here"))
+    return max(seen, key=lambda each: each.at, default=None)
