@@ -1,0 +1,70 @@
+"""What the agent says about itself to people: one immutable value for screen, menu and `--json`.
+
+Not the Report to the coordinator (`core` builds both) and not how it looks (`view`, `cli`).
+Everything in it is derived; nothing is decided from it. Wall-clock seconds unless said otherwise.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from fallow.shared.runs import Progress, Reason
+
+AgentState = Literal["running", "idle", "paused", "finishing"]
+Connection = Literal["online", "offline", "unjoined", "refused"]
+RunStateName = Literal["staging", "building", "running", "paused", "ending", "finished", "declined"]
+
+
+class RunStatus(Struct, frozen=True):
+    """One run: whose it is, what it does, the process ids a person may look for in `top`."""
+
+    batch: str
+    job: str
+    owner: str
+    state: RunStateName
+    attempt: str = ""
+    pids: tuple[int, ...] = ()
+    run_seconds: float = 0.0
+    paused_seconds: float = 0.0
+    progress: Progress | None = None
+
+
+class SensorStatus(Struct, frozen=True):
+    """One sensor: does it see this desk, and if not, why; `last_activity` is wall-clock or None."""
+
+    name: str
+    healthy: bool
+    why: str = ""
+    last_activity: float | None = None
+    source: Literal["agent", "tray"] = "agent"
+
+
+class CoordinatorStatus(Struct, frozen=True):
+    """Which coordinator this workstation belongs to, and under which name it knows this one."""
+
+    address: str = ""
+    name: str = ""
+    detail: str = ""
+
+
+class AgentStatus(Struct, frozen=True, rename={"schema_": "schema"}):
+    """The whole truth about this workstation, for its owner.
+
+    `verdict` is the presence verdict's kind; `reasons` explains it, the deciding one first. `paused`
+    as a state means that jobs may not run now, whether or not there are any.
+    """
+
+    state: AgentState
+    connection: Connection
+    verdict: str
+    reasons: tuple[Reason, ...] = ()
+    runs: tuple[RunStatus, ...] = ()
+    sensors: tuple[SensorStatus, ...] = ()
+    coordinator: CoordinatorStatus = CoordinatorStatus()
+    accepting: bool = False
+    paused_by_hand: bool = False
+    paused_until: float | None = None
+    notes: tuple[str, ...] = ()
+    host: str = ""
+    pid: int = 0
+    schema_: int = 1
