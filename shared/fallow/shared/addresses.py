@@ -16,7 +16,9 @@ from fallow.shared.errors import FallowError
 
 DEFAULT_PORT = 8952
 _PLACE = "place"  # in the local folder: where the sockets are when its own path is too long
-_SOCKET_PATH_LIMIT = 100  # AF_UNIX paths end at 107 bytes; the socket's own name comes after the folder
+_SOCKET_PATH_LIMIT = (
+    100  # AF_UNIX paths end at 107 bytes; the socket's own name comes after the folder
+)
 
 
 def split_address(address: str) -> tuple[str, int]:

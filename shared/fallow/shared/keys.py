@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -102,12 +103,13 @@ class Invitation(Struct, frozen=True, array_like=True):
     addresses: tuple[str, ...]
     server: str
     secret: str
-    role: str
-    name: str
+    role: Literal["workstation", "submitter", "admin"]
+    name: str | None
     expires: float
 
     def __repr__(self) -> str:
-        return f"Invitation({self.addresses!r}, {self.server!r}, secret=…, {self.role!r}, {self.name!r})"
+        where = f"{self.addresses!r}, {self.server!r}"
+        return f"Invitation({where}, secret=…, {self.role!r}, {self.name!r}, {self.expires!r})"
 
     @property
     def keys(self) -> KeyPair:
