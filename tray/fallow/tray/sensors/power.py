@@ -1,0 +1,30 @@
+"""Does this computer run on its battery? A fact beside the sensors: it says nothing of people."""
+
+from pathlib import Path
+
+SUPPLIES = Path("/sys/class/power_supply")
+
+
+def on_battery(supplies: Path = SUPPLIES) -> bool:
+    """True while a battery of the computer itself empties and no other supply is connected.
+
+    A mouse has a battery too (scope `Device`), and a computer without any runs on the mains.
+    """
+    discharging = False
+    for supply in sorted(supplies.glob("*")):
+        if _word(supply / "scope") == "Device":
+            continue
+        match _word(supply / "type"):
+            case "Battery" | "UPS":
+                discharging = discharging or _word(supply / "status") == "Discharging"
+            case "Mains" | "USB" | "Wireless":
+                if _word(supply / "online") == "1":
+                    return False
+    return discharging
+
+
+def _word(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
