@@ -50,8 +50,8 @@ class CoordinatorStatus(Struct, frozen=True):
 class AgentStatus(Struct, frozen=True, rename={"schema_": "schema"}):
     """The whole truth about this workstation, for its owner.
 
-    `verdict` is the presence verdict's kind; `reasons` explains it, the deciding one first. `paused`
-    as a state means that jobs may not run now, whether or not there are any.
+    `verdict` is the presence verdict's kind; `reasons` explains it, the deciding one first. State
+    `paused` means that jobs may not run now, whether or not there are any.
     """
 
     state: AgentState
