@@ -155,8 +155,11 @@ make_venv() {
 }
 
 pip_install() {
-  quietly "install the Python packages" "$venv/bin/python" -m pip install \
-    --quiet --no-input --disable-pip-version-check --retries 8 -c constraints.txt "$@"
+  # As variables and not as -c, so that they also hold for what pip fetches to build a package:
+  # older versions of pip take the first for that, newer ones the second.
+  PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+    quietly "install the Python packages" "$venv/bin/python" -m pip install \
+    --quiet --no-input --disable-pip-version-check --retries 8 "$@"
 }
 
 # pynput's evdev comes as source code only; where no wheel is at hand it needs a C compiler.
@@ -187,9 +190,7 @@ set_up_python() {
   rm -f "$stamp"
   prepare_evdev
   say "installing the Python packages into $venv (about 150 MB; the first time takes a minute or more)"
-  # The build backend first, in its exact version: then nothing is fetched behind our back.
-  pip_install "hatchling>=1.27" || exit 1
-  pip_install --no-build-isolation --editable '.[dev]' ||
+  pip_install --editable '.[dev]' ||
     fail "pip could not install what pyproject.toml and constraints.txt name (above)." \
       "Is this computer online? The whole output is in $log."
   printf '%s\n' "$print" >"$stamp"
