@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
 
 import msgspec
 import zmq
@@ -166,9 +166,6 @@ class Wire:
             self._authenticator.stop()
             self._authenticator = None
         self._context.destroy(linger=0)
-
-    def poller(self) -> Poller:
-        return Poller()
 
     def allow(self, allowed: AllowList) -> None:
         """Ask this list about every new TCP connection of this process's servers."""
@@ -580,19 +577,23 @@ class ClientSocket(_Owned):
         return found
 
 
+Source: TypeAlias = ServerSocket | ClientSocket | HasDescriptor | int
+"""What a Poller waits for; an int is a file descriptor."""
+
+
 class Poller:
     """Waits for sockets and file descriptors; timeouts in seconds, rounded up to milliseconds."""
 
     def __init__(self) -> None:
         self._poller = zmq.Poller()
-        self._sources: dict[object, ServerSocket | ClientSocket | HasDescriptor] = {}
+        self._sources: dict[object, Source] = {}
 
-    def add(self, source: ServerSocket | ClientSocket | HasDescriptor) -> None:
+    def add(self, source: Source) -> None:
         for raw in self._raw(source):
             self._poller.register(raw, zmq.POLLIN)
             self._sources[raw] = source
 
-    def remove(self, source: ServerSocket | ClientSocket | HasDescriptor) -> None:
+    def remove(self, source: Source) -> None:
         """Forget it; before it is closed."""
         for raw in self._raw(source):
             self._poller.unregister(raw)
@@ -602,18 +603,15 @@ class Poller:
         """Report this client also when it has room to send, or no longer."""
         self._poller.modify(client.raw()[0], zmq.POLLIN | (zmq.POLLOUT if wanted else 0))
 
-    def wait(self, timeout: float | None) -> list[ServerSocket | ClientSocket | HasDescriptor]:
+    def wait(self, timeout: float | None) -> list[Source]:
         """The sources that are ready, each once; empty after `timeout` seconds (None: for ever)."""
         milliseconds = None if timeout is None else math.ceil(max(timeout, 0.0) * 1000)
-        ready: dict[int, ServerSocket | ClientSocket | HasDescriptor] = {}
-        for raw, _ in self._poller.poll(milliseconds):
-            source = self._sources[raw]
-            ready[id(source)] = source
-        return list(ready.values())
+        ready = self._poller.poll(milliseconds)
+        return list(dict.fromkeys(self._sources[raw] for raw, _ in ready))
 
-    def _raw(
-        self, source: ServerSocket | ClientSocket | HasDescriptor
-    ) -> list[zmq.Socket[bytes]] | list[int]:
+    def _raw(self, source: Source) -> list[zmq.Socket[bytes]] | list[int]:
+        if isinstance(source, int):
+            return [source]
         if isinstance(source, ServerSocket | ClientSocket):
             return source.raw()
         return [source.fileno()]

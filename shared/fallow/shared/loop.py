@@ -1,0 +1,140 @@
+"""The one loop of every long-running program: poll until the deadline, step, act.
+
+Not the decisions: callbacks hand what arrived to a pure core and carry out what it says.
+The opposites are the cores, which have neither sockets nor a clock.
+"""
+
+import contextlib
+import signal
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Generic, TypeVar
+
+from fallow.shared.clock import Clock
+from fallow.shared.transport import Poller, Source
+
+E = TypeVar("E")
+
+# The poll runs by a clock that stands still while the computer sleeps, deadlines by one that does
+# not: after a wake-up a deadline is at most this late (seconds).
+_LONGEST_POLL = 10.0
+
+
+class Waker:
+    """Wakes a poll from another thread, or from a signal."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def wake(self) -> None:
+        # A full buffer means that a wake-up is already on its way.
+        with contextlib.suppress(BlockingIOError):
+            self._writer.send(b"\0")
+
+    def drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._reader.recv(4096):
+                pass
+
+    @contextlib.contextmanager
+    def woken_by_signals(self) -> Generator[None]:
+        """While it lasts, every signal with a handler wakes the poll; main thread only."""
+        before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+class Loop(Generic[E]):
+    """Turns: wait for sources, posted events or the deadline; call back; then one `on_turn`.
+
+    `on_event` gets what was posted, in order. `deadline` gives boot-clock seconds or None.
+    `on_turn` ends every turn, due or not: there the shell looks at the clock, commits and sends.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        on_event: Callable[[E], None],
+        on_turn: Callable[[], None],
+        deadline: Callable[[], float | None],
+    ) -> None:
+        self._clock = clock
+        self._on_event = on_event
+        self._on_turn = on_turn
+        self._deadline = deadline
+        self._poller = Poller()
+        self._waker = Waker()
+        self._callbacks: dict[Source, Callable[[], None]] = {}
+        self._posted: deque[E] = deque()
+        self._stopping = threading.Event()
+        self.watch(self._waker, self._waker.drain)
+
+    def watch(self, source: Source, ready: Callable[[], None]) -> None:
+        """Call `ready` in every turn in which the source has something; it need not take it all."""
+        self._poller.add(source)
+        self._callbacks[source] = ready
+
+    def unwatch(self, source: Source) -> None:
+        """Forget a source; call it before the source is closed."""
+        self._poller.remove(source)
+        del self._callbacks[source]
+
+    def post(self, event: E) -> None:
+        """Hand in an event, from any thread."""
+        self._posted.append(event)
+        self._waker.wake()
+
+    def stop(self) -> None:
+        """End `run` after the present turn; from any thread, also before it began."""
+        self._stopping.set()
+        self._waker.wake()
+
+    def run(self) -> None:
+        """Turn until stopped."""
+        while not self._stopping.is_set():
+            for source in self._poller.wait(self._timeout()):
+                # A callback earlier in this turn may have forgotten the source.
+                if source in self._callbacks:
+                    self._callbacks[source]()
+            for _ in range(len(self._posted)):
+                self._on_event(self._posted.popleft())
+            self._on_turn()
+
+    @contextlib.contextmanager
+    def stopped_by_signals(self) -> Generator[None]:
+        """While it lasts, SIGTERM and SIGINT end `run` in good order; main thread only."""
+        before = {
+            number: signal.signal(number, lambda *_: self._stopping.set())
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            with self._waker.woken_by_signals():
+                yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def close(self) -> None:
+        self._waker.close()
+
+    def _timeout(self) -> float:
+        if self._posted:
+            return 0.0
+        deadline = self._deadline()
+        if deadline is None:
+            return _LONGEST_POLL
+        return min(max(deadline - self._clock.now().boot, 0.0), _LONGEST_POLL)
