@@ -234,6 +234,16 @@ class VirtualScreen:
             self._server.kill()
             self._server.wait()
 
+    @contextlib.contextmanager
+    def frozen_server(self) -> Iterator[None]:
+        """Stops the X server for a while: it keeps its connections and answers nobody."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
+
     def restart_server(self) -> None:
         """Brings a killed X server back on the same display, without window manager and tray."""
         self._start_server(self.display.removeprefix(":"))

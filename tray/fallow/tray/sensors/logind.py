@@ -150,4 +150,4 @@ def _why(error: Exception) -> str:
         return "the system bus does not answer"
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return "this computer has no system bus"
-    return f"logind does not answer: {error or type(error).__name__}"
+    return f"logind does not answer: {str(error) or type(error).__name__}"

@@ -128,7 +128,7 @@ class PynputInput:
 
 
 def _contain(listener: Any) -> None:
-    """Makes a listener end without a traceback when the X server ends, and wake who waits for it."""
+    """Makes a listener end without a traceback, and wake who waits for it, when its server ends."""
     run = listener.run
 
     def contained() -> None:

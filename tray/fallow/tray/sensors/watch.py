@@ -83,8 +83,9 @@ def _read(sensor: Sensor, now: Moment) -> Reading:
         return sensor.read(now)
     except Exception as error:
         log.exception("sensor %s failed", sensor.name)
-        kind = "input"  # Never healthy, so that its kind says nothing.
-        return Reading(sensor.name, kind, False, f"it failed: {error or type(error).__name__}")
+        why = f"it failed: {str(error) or type(error).__name__}"
+        # It is not healthy, and so its kind says nothing.
+        return Reading(sensor.name, "input", False, why)
 
 
 def _asleep() -> float:

@@ -1,0 +1,56 @@
+"""A process of its own for the X11 sensors: it prints what they say, one JSON line per change.
+
+Tests run it on a virtual screen, because a lost X server may take a process with it. Arguments:
+`pynput`, `xscreensaver` or both; `raise` makes the wake function raise.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+from fallow.shared.moments import Moment
+from fallow.tray.sensors.pynput_input import PynputInput
+from fallow.tray.sensors.sensor import Sensor, boot_seconds
+from fallow.tray.sensors.xscreensaver import XScreenSaver
+
+
+def say(**words: Any) -> None:
+    # One write per line: the listener's thread writes as well.
+    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.flush()
+
+
+def wake() -> None:
+    say(woken=boot_seconds())
+    if "raise" in sys.argv:
+        raise RuntimeError("a fault of what follows")
+
+
+def main() -> None:
+    sensors: list[Sensor] = []
+    if "pynput" in sys.argv:
+        sensors.append(PynputInput(wake, first_wait=0.1))
+    if "xscreensaver" in sys.argv:
+        sensors.append(XScreenSaver(patience=0.3))
+    last: dict[str, Any] = {}
+    while True:
+        for sensor in sensors:
+            before = boot_seconds()
+            reading = sensor.read(Moment(before, time.time()))
+            took = boot_seconds() - before
+            if last.get(sensor.name) != reading:
+                last[sensor.name] = reading
+                say(
+                    sensor=sensor.name,
+                    healthy=reading.healthy,
+                    why=reading.why,
+                    last_activity=reading.last_activity,
+                    at=before,
+                    took=took,
+                )
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    main()
