@@ -1,0 +1,253 @@
+"""What the coordinator keeps: one frozen record per batch, job, attempt, build and workstation.
+
+Not the rules that change them (`job`, `attempt`, `core`), nor SQLite (`store`).
+A record among a step's saves is an upsert by its key; `DropBatch` removes a batch and all below it.
+The opposite is `events`, which says what happens.
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from fallow.shared.batch import Batch
+from fallow.shared.ids import AttemptId, JobId
+from fallow.shared.messages import Content, Resources
+from fallow.shared.moments import Deadline
+from fallow.shared.runs import Exit, StopReason
+
+# --- the states of a job --------------------------------------------------------------------------
+
+
+class Avoid(Struct, frozen=True, gc=False):
+    """A workstation this job stays away from until then."""
+
+    node: str
+    until: Deadline
+
+
+class Waiting(Struct, frozen=True, tag="waiting", gc=False):
+    """For batches (their references) that have not succeeded yet."""
+
+    batches: tuple[str, ...] = ()
+
+
+class Queued(Struct, frozen=True, tag="queued", gc=False):
+    """Ready, with no live attempt; `not_before` is a back-off, None when it may start now."""
+
+    not_before: Deadline | None = None
+    avoid: tuple[Avoid, ...] = ()
+
+
+class Active(Struct, frozen=True, tag="active", gc=False):
+    """One or more attempts (their numbers) that have not ended and are not doubtful."""
+
+    attempts: tuple[int, ...]
+    avoid: tuple[Avoid, ...] = ()
+
+
+class Held(Struct, frozen=True, tag="held", gc=False):
+    """Stopped until a person says otherwise; `why` is a sentence."""
+
+    why: str
+
+
+class Exported(Struct, frozen=True, tag="exported", gc=False):
+    """Handed to SLURM in this export."""
+
+    export: str
+
+
+Outcome = Literal["succeeded", "failed", "killed"]
+
+
+class Done(Struct, frozen=True, tag="done", gc=False):
+    """Over; `attempt` is the number of the attempt whose outcome counts, None if none ever ran."""
+
+    outcome: Outcome
+    attempt: int | None = None
+
+
+JobState: TypeAlias = Waiting | Queued | Active | Held | Exported | Done
+
+# --- the states of an attempt ---------------------------------------------------------------------
+
+Phase = Literal["staging", "building", "running", "ending"]
+
+
+class Assigned(Struct, frozen=True, tag="assigned", gc=False):
+    """Saved, and sent or about to be; not yet seen in a Report."""
+
+
+class Live(Struct, frozen=True, tag="live", gc=False):
+    """Seen on its workstation."""
+
+    phase: Phase
+    frozen: bool = False
+
+
+class Collecting(Struct, frozen=True, tag="collecting", gc=False):
+    """The run is over and its outcome is on its way here; takes no processors any more."""
+
+    exit: Exit
+    manifest: str | None = None
+    size: int = 0
+
+
+class Stopping(Struct, frozen=True, tag="stopping", gc=False):
+    """Withdrawn; ends when its workstation says so, or is silent for too long."""
+
+    why: StopReason
+
+
+How = Literal[
+    "succeeded",
+    "failed",
+    "crashed",
+    "declined",
+    "lost",
+    "evicted",
+    "killed",
+    "superseded",
+]
+"""How an attempt ended; `superseded` also when its outcome came after another attempt's success."""
+
+
+class Ended(Struct, frozen=True, tag="ended", gc=False):
+    """Over for good; `text` is why, for people, where `how` does not say it all."""
+
+    how: How
+    text: str = ""
+
+
+AttemptState: TypeAlias = Assigned | Live | Collecting | Stopping | Ended
+
+# --- records --------------------------------------------------------------------------------------
+
+
+class BatchRecord(Struct, frozen=True, kw_only=True):
+    """One batch. Key: `uid` (8 letters and digits, never reused); unique: (namespace, name).
+
+    `submitted` is wall-clock seconds, `lost_after` the seconds of silence after which another
+    attempt may start, `once` the client's random word for this submission.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    owner: str
+    submitted: float
+    jobs: int
+    batch: Batch
+    contents: dict[str, tuple[Content, ...]]
+    once: str
+    lost_after: float = 1800.0
+
+
+class JobRecord(Struct, frozen=True, kw_only=True, gc=False):
+    """One job. Key: `id`. `attempts` is the highest attempt number given out so far.
+
+    `killed` is the saved intention of a kill; `crashed_on` the different workstations that died
+    under it.
+    """
+
+    id: JobId
+    name: str
+    state: JobState
+    attempts: int = 0
+    failures: int = 0
+    crashes: int = 0
+    evictions: int = 0
+    killed: bool = False
+    crashed_on: tuple[str, ...] = ()
+
+
+class AttemptRecord(Struct, frozen=True, kw_only=True, gc=False):
+    """One attempt. Key: `id`.
+
+    `cpus` and `memory` (bytes) are what it was given, `assigned` and `closed` wall-clock seconds
+    here, `started` and `ended` wall-clock seconds of its workstation, None where unknown.
+    `run_seconds` and `paused_seconds` are as last saved. `doubtful`: its workstation is silent, so
+    another attempt may start, but this one may still win.
+    """
+
+    id: AttemptId
+    node: str
+    state: AttemptState
+    cpus: int
+    memory: int
+    assigned: float
+    exit: Exit | None = None
+    manifest: str | None = None
+    started: float | None = None
+    ended: float | None = None
+    closed: float | None = None
+    run_seconds: float = 0.0
+    paused_seconds: float = 0.0
+    doubtful: bool = False
+
+
+class BuildRecord(Struct, frozen=True, kw_only=True):
+    """One batch's build on one workstation. Key: (`batch`, `node`); `log` is a blob's hash."""
+
+    batch: str
+    node: str
+    key: str
+    state: Literal["building", "built", "failed"]
+    log: str | None = None
+    log_size: int = 0
+    text: str = ""
+
+
+class NodeRecord(Struct, frozen=True, kw_only=True):
+    """One workstation. Key: `name`. Wall-clock seconds.
+
+    `sessions` counts the sessions opened so far, so that no number comes twice. `boot` is the id
+    of the computer's boot at the last Hello, `seen` the wall-clock time of that Hello.
+    """
+
+    name: str
+    joined: float
+    resources: Resources | None = None
+    host: str = ""
+    boot: str = ""
+    sessions: int = 0
+    seen: float | None = None
+    revoked: float | None = None
+
+
+class EventRecord(Struct, frozen=True, kw_only=True, gc=False):
+    """One line of the audit; appended, never changed.
+
+    `ref` is NAMESPACE:BATCH[/JOB] or "", `attempt` 0 when it is about no attempt. Kinds: joined,
+    revoked, online, offline, verdict, quarantined, submitted, removed, killed, held, assigned,
+    staging, building, running, ending, paused, resumed, finished, doubtful, ended, done, built,
+    build_failed, trouble.
+    """
+
+    wall: float
+    kind: str
+    ref: str = ""
+    node: str = ""
+    attempt: int = 0
+    text: str = ""
+
+
+class DropBatch(Struct, frozen=True):
+    """Remove the batch with its jobs, attempts, builds and results rows; the audit stays."""
+
+    uid: str
+
+
+Save: TypeAlias = (
+    BatchRecord | JobRecord | AttemptRecord | BuildRecord | NodeRecord | EventRecord | DropBatch
+)
+
+
+class Loaded(Struct, frozen=True, kw_only=True):
+    """Everything the store holds that `Core.restore` needs, in any order."""
+
+    batches: tuple[BatchRecord, ...] = ()
+    jobs: tuple[JobRecord, ...] = ()
+    attempts: tuple[AttemptRecord, ...] = ()
+    builds: tuple[BuildRecord, ...] = ()
+    nodes: tuple[NodeRecord, ...] = ()
