@@ -1,0 +1,231 @@
+"""From a batch and what its paths hold to the JobSpec that a workstation gets.
+
+Not the reading of the files (`inputs`), not the placing of them (`work.staging`).
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from fallow.shared.batch import Batch, File, Line
+from fallow.shared.errors import BatchError
+from fallow.shared.ids import relative_path_problem
+from fallow.shared.messages import (
+    Action,
+    Argv,
+    BuildSpec,
+    Content,
+    Input,
+    JobSpec,
+    Script,
+    Shell,
+)
+from fallow.shared.sweep import Expansion, is_template
+
+Contents: TypeAlias = Mapping[str, Sequence[Content]]
+"""What is behind each input path of a batch, by the path as the batch has it."""
+Place: TypeAlias = tuple[str | int, ...]
+"""Where in the batch something stands, as in an error."""
+
+
+class Specifications:
+    """The JobSpecs of one batch; what all of them share is made once.
+
+    KeyError when `contents` lacks a path: see `check_contents`.
+    """
+
+    def __init__(self, batch: Batch, expansion: Expansion, contents: Contents) -> None:
+        self._batch = batch
+        self._expansion = expansion
+        self._contents = contents
+        python, command = batch.python, batch.command
+        initialize = python.initialize if python is not None else None
+        if command is not None:
+            self._shared = self._inputs(command.initialize.required_files)
+        else:
+            self._shared = self._inputs(initialize.required_files if initialize else ())
+        self._build: Script | Line | None = command.initialize.run if command is not None else None
+        if initialize is not None and initialize.build_file is not None:
+            self._build = self._script("build.py", initialize.build_file)
+        # Over the command as written: another number of processors is the same build.
+        self._key = _digest((self._build, self._shared))
+
+    def job(self, index: int, owner: str, cpus: int, memory: int | None) -> JobSpec:
+        """The job of this index for a slot of so many processors and bytes (None: all)."""
+        concrete = self._expansion.concrete(index, cpus)
+        run = concrete.run
+        return JobSpec(
+            namespace=self._batch.meta.namespace,
+            batch=self._batch.meta.batch_name,
+            job=concrete.name,
+            owner=owner,
+            action=self._script("run.py", run, str(cpus)) if isinstance(run, File) else _act(run),
+            cpus=cpus,
+            memory=memory,
+            build=self._build_spec(cpus),
+            env=concrete.env,
+            shared=self._shared,
+            inputs=self._inputs(concrete.files),
+        )
+
+    def _build_spec(self, cpus: int) -> BuildSpec | None:
+        if self._build is None:
+            return None
+        if isinstance(self._build, Script):
+            return BuildSpec(self._key, self._build)
+        return BuildSpec(self._key, _act(self._expansion.line(self._build, cpus)))
+
+    def _inputs(self, files: Sequence[File]) -> tuple[Input, ...]:
+        found: dict[str, tuple[Input, ...]] = {}
+        for file in files:
+            alias = alias_of(file)
+            found[alias] = tuple(
+                Input(
+                    f"{alias}/{content.below}" if content.below else alias,
+                    content.hash,
+                    content.size,
+                    content.executable,
+                )
+                for content in self._contents[file.path]
+            )
+        return tuple(each for inputs in found.values() for each in inputs)
+
+    def _script(self, name: str, file: File, *args: str) -> Script:
+        (content,) = self._contents[file.path]
+        return Script(name, content.hash, content.size, args)
+
+
+def specify(
+    batch: Batch,
+    expansion: Expansion,
+    contents: Contents,
+    index: int,
+    owner: str,
+    cpus: int,
+    memory: int | None,
+) -> JobSpec:
+    """One job's JobSpec; for many jobs of a batch keep its Specifications instead."""
+    return Specifications(batch, expansion, contents).job(index, owner, cpus, memory)
+
+
+def alias_of(file: File) -> str:
+    """The name an input gets below `input/`: its alias, else the last part of its path."""
+    if file.alias is not None:
+        return file.alias
+    return file.path.rstrip("/").rpartition("/")[2]
+
+
+def uses(batch: Batch, expansion: Expansion) -> Iterator[tuple[Place, File]]:
+    """Every input of the batch and of each job, with its place in the batch."""
+    python, command = batch.python, batch.command
+    if python is not None:
+        if python.initialize.build_file is not None:
+            yield ("python", "initialize", "build_file"), python.initialize.build_file
+        yield from _each(("python", "initialize"), python.initialize.required_files)
+        for index, job in enumerate(python.jobs):
+            yield ("python", "jobs", index, "file"), job.file
+            yield from _each(("python", "jobs", index), job.required_files)
+    if command is not None:
+        yield from _each(("command", "initialize"), command.initialize.required_files)
+        common = len(command.required_files)
+        varying = any(map(is_template, command.required_files))
+        if not varying:
+            yield from _each(("command",), command.required_files)
+        if varying or command.jobs:
+            for index in range(len(expansion)):
+                files = expansion.files(index)
+                if varying:
+                    yield from _each(("command",), files[:common])
+                yield from _each(("command", "jobs", index), files[common:])
+
+
+def paths(batch: Batch, expansion: Expansion) -> dict[str, Place]:
+    """Every distinct input path, with the place in the batch where it first stands."""
+    found: dict[str, Place] = {}
+    for place, file in uses(batch, expansion):
+        found.setdefault(file.path, place)
+    return found
+
+
+def check_contents(batch: Batch, expansion: Expansion, contents: Contents) -> None:
+    """Refuse contents that lack a path, or would put two things in one place; BatchError."""
+    for place, file in uses(batch, expansion):
+        if file.path not in contents:
+            raise BatchError(f"What {file.path!r} holds was not sent", path=place)
+        if place[-1] in {"file", "build_file"} and not _is_file(contents[file.path]):
+            raise BatchError(
+                f"{file.path!r} is a folder; a Python script is needed here", path=place
+            )
+    for path, content in contents.items():
+        _check_content(path, content)
+    shared = _initial(batch)
+    kept = {alias_of(file): file.path for file in shared}
+    for index in range(len(expansion)):
+        for file in expansion.files(index):
+            other = kept.get(alias_of(file), file.path)
+            if other != file.path:
+                _check_cover(contents, other, file, expansion.name(index))
+
+
+def _initial(batch: Batch) -> tuple[File, ...]:
+    kind = batch.python if batch.python is not None else batch.command
+    return kind.initialize.required_files if kind is not None else ()
+
+
+def _each(above: Place, files: Sequence[File]) -> Iterator[tuple[Place, File]]:
+    for number, file in enumerate(files):
+        yield (*above, "required_files", number), file
+
+
+def _is_file(content: Sequence[Content]) -> bool:
+    return len(content) == 1 and not content[0].below
+
+
+def _check_content(path: str, content: Sequence[Content]) -> None:
+    if _is_file(content):
+        return
+    places: set[str] = set()
+    for each in content:
+        problem = relative_path_problem(each.below)
+        if problem:
+            raise BatchError(
+                f"{path!r} holds a file whose name {problem}", f"It is {each.below!r}."
+            )
+        if each.below in places:
+            raise BatchError(f"{path!r} holds {each.below!r} twice")
+        places.add(each.below)
+    for below in places:
+        _refuse_nested(below, places, path)
+
+
+def _check_cover(contents: Contents, under: str, over: File, job: str) -> None:
+    """A job's folder may replace files of the batch's folder, but never a file by a folder."""
+    both = {each.below for each in (*contents[under], *contents[over.path])}
+    if "" in both and both != {""}:
+        raise BatchError(
+            f"Job {job!r} has {over.path!r} in the place of {under!r}",
+            "One of them is a folder, the other a file.",
+            "give one of them another alias",
+        )
+    for below in both:
+        _refuse_nested(below, both, over.path)
+
+
+def _refuse_nested(below: str, places: set[str], path: str) -> None:
+    folder = below.rpartition("/")[0]
+    while folder:
+        if folder in places:
+            raise BatchError(
+                f"{folder!r} in {path!r} would be a file and a folder", f"Below it is {below!r}."
+            )
+        folder = folder.rpartition("/")[0]
+
+
+def _act(line: Line) -> Action:
+    return Shell(line) if isinstance(line, str) else Argv(line)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()
