@@ -9,10 +9,12 @@ import sys
 import time
 from typing import Any
 
-from fallow.shared.moments import Moment
+from fallow.shared.clock import SystemClock
 from fallow.tray.sensors.pynput_input import PynputInput
-from fallow.tray.sensors.sensor import Sensor, boot_seconds
+from fallow.tray.sensors.sensor import Sensor
 from fallow.tray.sensors.xscreensaver import XScreenSaver
+
+clock = SystemClock()
 
 
 def say(**words: Any) -> None:
@@ -22,7 +24,7 @@ def say(**words: Any) -> None:
 
 
 def wake() -> None:
-    say(woken=boot_seconds())
+    say(woken=clock.now().boot)
     if "raise" in sys.argv:
         raise RuntimeError("a fault of what follows")
 
@@ -36,9 +38,9 @@ def main() -> None:
     last: dict[str, Any] = {}
     while True:
         for sensor in sensors:
-            before = boot_seconds()
-            reading = sensor.read(Moment(before, time.time()))
-            took = boot_seconds() - before
+            now = clock.now()
+            reading = sensor.read(now)
+            took = clock.now().boot - now.boot
             if last.get(sensor.name) != reading:
                 last[sensor.name] = reading
                 say(
@@ -46,7 +48,7 @@ def main() -> None:
                     healthy=reading.healthy,
                     why=reading.why,
                     last_activity=reading.last_activity,
-                    at=before,
+                    at=now.boot,
                     took=took,
                 )
         time.sleep(0.02)

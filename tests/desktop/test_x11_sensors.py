@@ -15,11 +15,15 @@ from Xlib import XK, X, display
 from Xlib.ext import xtest
 
 from desktop.virtual_desktop import VirtualDesktop
+from fallow.shared.clock import SystemClock
 from fallow.tray.sensors import x11
-from fallow.tray.sensors.sensor import boot_seconds
 from waiting import wait_until
 
 CHILD = str(Path(__file__).with_name("sensor_child.py"))
+
+
+def boot_seconds() -> float:
+    return SystemClock().now().boot
 
 
 class Child:

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.presence import Reading
 from fallow.tray.sensors import x11
-from fallow.tray.sensors.sensor import boot_seconds
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,12 @@ class PynputInput:
     name = "pynput"
 
     def __init__(
-        self, on_activity: Callable[[], None] = lambda: None, first_wait: float = 1.0
+        self,
+        on_activity: Callable[[], None],
+        clock: Clock | None = None,
+        first_wait: float = 1.0,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._on_activity = on_activity
         self._first_wait = first_wait
         self._wait = first_wait
@@ -72,7 +76,7 @@ class PynputInput:
     def _build(self) -> None:
         self._listeners = ()
         why = x11.refusal(os.environ, PROBE_PATIENCE) or self._listen()
-        now = boot_seconds()
+        now = self._clock.now().boot
         if why is not None:
             if why != self._why:
                 log.info("pynput cannot watch: %s", why)
@@ -116,7 +120,7 @@ class PynputInput:
 
     def _seen(self, *_: object) -> None:
         """Something moved: only when is kept. An exception here would end the listener."""
-        now = boot_seconds()
+        now = self._clock.now().boot
         self._seen_at = now
         if now - self._woken_at < WAKE_INTERVAL:
             return

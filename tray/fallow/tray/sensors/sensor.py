@@ -3,7 +3,6 @@
 The opposite is `watch`, which reads several of them.
 """
 
-import time
 from typing import Protocol
 
 from fallow.shared.moments import Moment
@@ -22,8 +21,3 @@ class Sensor(Protocol):
 
     def close(self) -> None:
         """Gives its connections back; it is not read again."""
-
-
-def boot_seconds() -> float:
-    """The boot clock now, for what a sensor sees between two reads."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

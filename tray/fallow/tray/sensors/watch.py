@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from fallow.shared.clock import Clock
 from fallow.shared.moments import Moment
 from fallow.tray.presence import Facts, Pause, Reading
 from fallow.tray.sensors.logind import Logind
@@ -28,9 +29,9 @@ def for_agent() -> list[Sensor]:
     return [Logind(), Terminals()]
 
 
-def for_session(on_activity: Callable[[], None]) -> list[Sensor]:
+def for_session(on_activity: Callable[[], None], clock: Clock | None = None) -> list[Sensor]:
     """What the tray sees of its own session; `on_activity` is called from another thread."""
-    return [PynputInput(on_activity), XScreenSaver()]
+    return [PynputInput(on_activity, clock), XScreenSaver(clock)]
 
 
 class Watch:
@@ -90,4 +91,5 @@ def _read(sensor: Sensor, now: Moment) -> Reading:
 
 def _asleep() -> float:
     """The boot clock counts sleep and the monotonic one does not: seconds slept since boot."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(boot) - time.clock_gettime(time.CLOCK_MONOTONIC)

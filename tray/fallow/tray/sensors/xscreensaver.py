@@ -9,10 +9,10 @@ import queue
 import threading
 from typing import Any
 
+from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.presence import Reading
 from fallow.tray.sensors import x11
-from fallow.tray.sensors.sensor import boot_seconds
 
 PROBE_PATIENCE = 2.0
 # Two queries about the same last input differ by about a millisecond.
@@ -24,7 +24,8 @@ class XScreenSaver:
 
     name = "xscreensaver"
 
-    def __init__(self, patience: float = 0.5) -> None:
+    def __init__(self, clock: Clock | None = None, patience: float = 0.5) -> None:
+        self._clock = clock or SystemClock()
         self._patience = patience
         self._seen_at: float | None = None
         self._asked_at: float | None = None
@@ -65,7 +66,7 @@ class XScreenSaver:
                 if connection is None:
                     connection = _connect()
                 idle = connection.screen().root.screensaver_query_info().idle / 1000
-                self._answers.put(boot_seconds() - idle)
+                self._answers.put(self._clock.now().boot - idle)
             except Exception as error:
                 # Xlib raises what it likes when a server goes; the next question connects anew.
                 connection = None
