@@ -1,0 +1,301 @@
+"""Starts one attempt under a small `sh`, finds it again after a restart, and says how it ended.
+
+Not what becomes of it meanwhile: that is `containment`. The `sh` outlives the agent, holds none of
+its descriptors, and writes the exit status by rename, outside whatever the job can see.
+"""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from fallow.shared.errors import FallowError
+from fallow.shared.runs import Exited, Signalled
+from fallow.shared.work import landlock, procfs, subreaper
+from fallow.shared.work.containment import Containment, PidNamespace, Subreaper
+from fallow.shared.work.sandbox import SandboxPlan
+
+# $1 status file, $2 nice value; without a PID namespace $3 and $4 are the Python and the program
+# that write the status, else $3 is empty, $4 and $5 the files for bubblewrap's descriptors; then
+# the command. A trap, unlike ignoring, does not reach the job.
+_WRAPPER = """\
+trap : HUP INT QUIT TERM
+status=$1 nice=$2 python=$3 ending=$4 options=$4 report=$5; shift 5
+{ read -r boot </proc/sys/kernel/random/boot_id && read -r self <"/proc/$$/stat" &&
+echo "$boot $self" >"$status.wrapper"; } 2>/dev/null
+{ echo "$nice" >/proc/self/autogroup; } 2>/dev/null
+if [ -n "$python" ]; then
+( { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@" ); code=$?
+exec "$python" -I -S "$ending" end "$status" "$code"
+fi
+( { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@" 3<"$options" 4>"$report" ); code=$?
+trap '' HUP INT QUIT TERM
+until { echo "$code" >"$status.tmp"; } 2>/dev/null || ! [ -d "${status%/*}" ]; do /bin/sleep 5; done
+exec /bin/mv -f "$status.tmp" "$status"
+"""
+# First process of the namespace: it ends with the job, and the kernel ends all the others with it.
+_FIRST = '"$@"; exit $?'
+
+
+class Spawn(Struct, frozen=True):
+    """One program to start: its words, the job's own variables, and where its words go.
+
+    `cwd` is relative to the work folder of `sandbox`; `stdout` and `stderr` are appended to;
+    `status` is in a folder of its own that the job cannot see and that nobody else writes to.
+    """
+
+    argv: tuple[str, ...]
+    sandbox: SandboxPlan
+    stdout: Path
+    stderr: Path
+    status: Path
+    env: Mapping[str, str] = {}
+    cwd: str = ""
+    nice: int = 19
+
+
+class Identity(Struct, frozen=True):
+    """Which process it is, for good: number and start (ticks since boot) within one boot."""
+
+    boot_id: str
+    pid: int
+    start: int
+
+
+class ExitStatus(Struct, frozen=True):
+    """The program ended with this code, as a shell gives it: 128+n when signal n ended it."""
+
+    code: int
+
+    @property
+    def exit(self) -> Exited | Signalled:
+        if 128 < self.code <= 128 + 64:
+            return Signalled(self.code - 128)
+        return Exited(self.code)
+
+
+class NeverStarted(Struct, frozen=True):
+    """The sandbox could not be set up, so the program did not run; stderr says why."""
+
+
+class Vanished(Struct, frozen=True):
+    """The `sh` is gone and left no status: it was killed, or its computer died."""
+
+
+Ending: TypeAlias = ExitStatus | NeverStarted | Vanished
+
+
+class Handle:
+    """A run that is being followed: `pidfd` becomes readable when it has ended."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        pidfd: int,
+        containment: Containment,
+        status: Path,
+        child: "subprocess.Popen[bytes] | None" = None,
+    ) -> None:
+        self.identity = identity
+        self.pidfd = pidfd
+        self.containment = containment
+        self.status = status
+        self._child = child
+
+    def poll(self) -> Ending | None:
+        """How it ended, None while it runs."""
+        poller = select.poll()
+        poller.register(self.pidfd, select.POLLIN)
+        if not poller.poll(0):
+            return None
+        if self._child is not None:
+            self._child.wait()
+        return ending(self.status)
+
+    def close(self) -> None:
+        """Stops following; the run goes on."""
+        self.containment.close()
+        os.close(self.pidfd)
+        if self._child is not None and self._child.poll() is None:
+            # It is left to whoever adopts it; without this a warning would say that it still runs.
+            self._child.returncode = 0
+
+
+def spawn(spawn: Spawn) -> Handle:
+    """Starts it; takes 1 to 5 ms. Raises FallowError when this computer cannot."""
+    plan = spawn.sandbox
+    environment = plan.environment(spawn.env)
+    status = str(spawn.status)
+    options, report = _beside(spawn.status)
+    wrapper = ["/bin/sh", "-c", _WRAPPER, "fallow-run", status, str(spawn.nice)]
+    if plan.contained:
+        arguments = plan.arguments(environment)
+        if spawn.cwd:
+            arguments += ["--chdir", plan.path_inside(spawn.cwd)]
+        command = [plan.program, "--args", "3", "--json-status-fd", "4", "--"]
+        command += ["/bin/sh", "-c", _FIRST, "sh", *spawn.argv]
+        wrapper += ["", str(options), str(report), *command]
+        around, folder = {"PATH": os.defpath}, "/"
+    else:
+        arguments = []
+        helper = [sys.executable, "-I", "-S", subreaper.__file__]
+        wrapper = [*helper, "begin", *wrapper]
+        wrapper += [sys.executable, subreaper.__file__, "", *spawn.argv]
+        around = environment
+        folder = plan.path_inside(spawn.cwd)
+    try:
+        plan.prepare()
+        _write_private(options, "".join(word + "\0" for word in arguments))
+        child = _start(wrapper, around, folder, spawn)
+    except OSError as error:
+        raise FallowError(
+            "this computer could not start a job",
+            f"{error.strerror}: {error.filename or spawn.status}",
+            "look at the free disk space and the permissions of the agent's data folder",
+        ) from error
+    pidfd = os.pidfd_open(child.pid)
+    stat = procfs.read_stat(child.pid)
+    # A child that nobody has waited for keeps its number and its stat, ended or not.
+    assert stat is not None
+    identity = Identity(procfs.boot_id(), child.pid, stat.start)
+    return Handle(
+        identity, pidfd, _containment(plan.contained, child.pid, pidfd, report), spawn.status, child
+    )
+
+
+def adopt(identity: Identity, status: Path, contained: bool) -> Handle | None:
+    """Follows a run that another process started; None when it is over, or was another boot's.
+
+    `contained` is what its SandboxPlan said. When None comes back, `ending` says how it ended.
+    """
+    if identity.boot_id != procfs.boot_id():
+        return None
+    try:
+        pidfd = os.pidfd_open(identity.pid)
+    except (ProcessLookupError, OSError):
+        return None
+    stat = procfs.read_stat(identity.pid)
+    # The pidfd came first: if the start is right now, it was right then, and it is that process.
+    if stat is None or stat.start != identity.start or stat.gone:
+        os.close(pidfd)
+        return None
+    report = _beside(status)[1]
+    return Handle(identity, pidfd, _containment(contained, identity.pid, pidfd, report), status)
+
+
+def find(status: Path) -> Identity | None:
+    """The run that was given this status file, for a caller that died before it could note it.
+
+    None when none was started. It may be over by now: that is for `adopt` to say.
+    """
+    try:
+        boot, line = status.with_name(status.name + ".wrapper").read_text().split(maxsplit=1)
+        return Identity(boot, int(line.split()[0]), procfs.parse_stat(line.encode()).start)
+    except (FileNotFoundError, ValueError, IndexError):
+        return None
+
+
+def ending(status: Path) -> Ending:
+    """How a run ended whose `sh` is gone."""
+    try:
+        code = int(status.read_text())
+    except (FileNotFoundError, ValueError):
+        return Vanished()
+    options, report = _beside(status)
+    if options.exists() and options.stat().st_size and not _reported_exit(report):
+        return NeverStarted()
+    return ExitStatus(code)
+
+
+def spawn_detached(argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> int:
+    """Starts another program of ours in a session of its own, its words into `log`; its number.
+
+    Raises FallowError when it cannot be started.
+    """
+    try:
+        with log.open("ab") as file:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=None if env is None else dict(env),
+                start_new_session=True,
+                cwd="/",
+            )
+    except OSError as error:
+        raise FallowError(
+            f"{Path(argv[0]).name} could not be started", f"{error.strerror}: {error.filename}"
+        ) from error
+    # Waits in the background, so that it leaves no zombie while we live.
+    threading.Thread(target=child.wait, name=f"wait-{child.pid}", daemon=True).start()
+    return child.pid
+
+
+def _beside(status: Path) -> tuple[Path, Path]:
+    """The files that stand next to the status: the sandbox's options and its own report."""
+    return status.with_name(status.name + ".options"), status.with_name(status.name + ".report")
+
+
+def _reported_exit(report: Path) -> bool:
+    try:
+        return any("exit-code" in json.loads(line) for line in report.read_text().splitlines())
+    except (OSError, ValueError):
+        return False
+
+
+def _write_private(path: Path, text: str) -> None:
+    """The job's variables may hold secrets, which a command line would show to everybody."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(text)
+
+
+def _containment(contained: bool, pid: int, pidfd: int, report: Path) -> Containment:
+    return PidNamespace(pid, pidfd, report) if contained else Subreaper(pid, pidfd)
+
+
+def _start(
+    wrapper: list[str], environment: Mapping[str, str], folder: str, spawn: Spawn
+) -> "subprocess.Popen[bytes]":
+    """Starts the wrapper from a thread of its own, which takes on what the child must inherit.
+
+    On Linux niceness and Landlock belong to the thread; that saves a preexec_fn, and with it the
+    copying of this whole process.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+    failed: list[OSError] = []
+
+    def run() -> None:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, spawn.nice)
+            if spawn.sandbox.layout == "hidden" and landlock.available():
+                landlock.confine_this_thread()
+            with spawn.stdout.open("ab") as stdout, spawn.stderr.open("ab") as stderr:
+                started.append(
+                    subprocess.Popen(
+                        wrapper,
+                        stdin=subprocess.DEVNULL,
+                        stdout=stdout,
+                        stderr=stderr,
+                        env=environment,
+                        cwd=folder,
+                        start_new_session=True,
+                    )
+                )
+        except OSError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="spawn")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return started[0]

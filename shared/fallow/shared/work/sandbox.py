@@ -1,0 +1,197 @@
+"""What a job may see of this computer, as a command line of bubblewrap.
+
+Not the starting of a job (`processes`), nor who may pause it (`containment`). The opposite is
+`landlock`, which hides what has no path.
+
+Three layouts. `hidden`: the system read-only, the job's work folder, a private home and /tmp, and
+nothing else. `bare`: everything the account sees, but in a PID namespace. `plain`: no bubblewrap.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from fallow.shared.errors import FallowError
+
+WORK = "/fallow/work"
+"""Where every job of a contained layout finds its work folder: a built tree must not move."""
+HOME = "/fallow/home"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PROBE_SECONDS = 5.0
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/etc")
+# Readable by root alone, so they matter only when the agent runs as root.
+_SECRET_FILES = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers")
+_SECRET_FOLDERS = ("/etc/ssh", "/etc/ssl/private", "/etc/NetworkManager", "/etc/wireguard")
+_KEPT_ENVIRONMENT = ("LANG", "LANGUAGE", "TZ")
+_KEPT_WITHOUT_HIDING = ("HOME", "PATH", "USER", "LOGNAME", "SHELL", *_KEPT_ENVIRONMENT)
+
+Layout = Literal["hidden", "bare", "plain"]
+
+
+class SandboxAbility(Struct, frozen=True):
+    """What this computer can do, and in a sentence why not more."""
+
+    kind: Literal["bubblewrap", "none"]
+    why: str = ""
+    program: str = ""
+
+
+class SandboxPlan(Struct, frozen=True):
+    """Where one attempt runs: its layout, and the folders of this computer that it gets.
+
+    `work` is the work folder; `scratch` an empty folder for its /tmp and home, on disk so that they
+    cost no memory; `read_only` more folders to read at their own paths.
+    """
+
+    layout: Layout
+    work: str
+    scratch: str = ""
+    read_only: tuple[str, ...] = ()
+    program: str = ""
+
+    @property
+    def contained(self) -> bool:
+        """Whether there is a PID namespace."""
+        return self.layout != "plain"
+
+    def path_inside(self, relative: str = "") -> str:
+        """How the job sees a place that is named relative to its work folder."""
+        return os.path.join(WORK if self.contained else self.work, relative).rstrip("/")
+
+    def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """The job's whole environment: a short list, then `extra`."""
+        hidden = self.layout == "hidden"
+        kept = _KEPT_ENVIRONMENT if hidden else _KEPT_WITHOUT_HIDING
+        own = {
+            name: value
+            for name, value in os.environ.items()
+            if name in kept or name.startswith("LC_")
+        }
+        base = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": HOME if hidden else "/", **own}
+        if hidden:
+            base |= {"USER": "fallow", "LOGNAME": "fallow", "SHELL": "/bin/sh"}
+        return base | dict(extra)
+
+    def arguments(self, environment: Mapping[str, str]) -> list[str]:
+        """The options of bubblewrap for this layout. Raises FallowError if it has none."""
+        if self.layout == "hidden":
+            view = self._hidden()
+        elif self.layout == "bare":
+            view = self._bare()
+        else:
+            raise FallowError("this layout has no sandbox", self.layout)
+        options = ["--unshare-pid", "--as-pid-1", *view, "--chdir", WORK, "--clearenv"]
+        for name, value in sorted(environment.items()):
+            options += ["--setenv", name, value]
+        return options
+
+    def prepare(self) -> None:
+        """Makes the folders of the scratch place, which bubblewrap needs before it starts."""
+        if self.scratch and self.layout == "hidden":
+            for name in ("tmp", "home"):
+                os.makedirs(os.path.join(self.scratch, name), mode=0o700, exist_ok=True)
+
+    def _hidden(self) -> list[str]:
+        options = ["--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"]
+        for folder in _SYSTEM:
+            options += _as_it_is(folder, "--ro-bind")
+        if os.geteuid() == 0:
+            for secret in _SECRET_FILES:
+                if os.path.exists(secret):
+                    options += ["--ro-bind", "/dev/null", secret]
+            for secret in _SECRET_FOLDERS:
+                if os.path.isdir(secret):
+                    options += ["--tmpfs", secret]
+        options += ["--ro-bind-try", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
+        options += ["--dir", "/run", *_name_servers(), "--dir", "/var"]
+        for place, name in (("/tmp", "tmp"), (HOME, "home")):
+            if self.scratch:
+                options += ["--bind", os.path.join(self.scratch, name), place]
+            else:
+                options += ["--tmpfs", place]
+        options += ["--symlink", "../tmp", "/var/tmp", "--symlink", "../run", "/var/run"]
+        for folder in self.read_only:
+            options += ["--ro-bind-try", folder, folder]
+        return [*options, "--bind", self.work, WORK, "--remount-ro", "/"]
+
+    def _bare(self) -> list[str]:
+        # The root is put together from its parts, so that /fallow need not exist on this computer.
+        options: list[str] = []
+        for name in sorted(os.listdir("/")):
+            if name not in ("proc", "fallow"):
+                options += _as_it_is("/" + name, "--dev-bind")
+        return [*options, "--proc", "/proc", "--bind", self.work, WORK]
+
+
+def _as_it_is(path: str, bind: str) -> list[str]:
+    if os.path.islink(path):
+        return ["--symlink", os.readlink(path), path]
+    return [bind, path, path] if os.path.exists(path) else []
+
+
+def _name_servers() -> list[str]:
+    """What /etc/resolv.conf points to, where that lies outside /etc."""
+    target = os.path.realpath("/etc/resolv.conf")
+    if os.path.isfile(target) and not target.startswith(("/etc/", "/usr/")):
+        return ["--ro-bind", target, target]
+    return []
+
+
+def probe() -> SandboxAbility:
+    """Runs bubblewrap once to see whether it works here; takes a few ms, at most PROBE_SECONDS."""
+    program = shutil.which("bwrap", path=f"{PATH}:{os.environ.get('PATH', '')}")
+    if program is None:
+        return SandboxAbility("none", "bubblewrap is not installed")
+    plan = SandboxPlan("hidden", work="/usr", program=program)
+    command = [
+        program,
+        *plan.arguments({}),
+        "/bin/sh",
+        "-c",
+        "test -d /proc/1 && test ! -e /proc/2",
+    ]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=PROBE_SECONDS,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return SandboxAbility("none", f"bubblewrap did not answer within {PROBE_SECONDS:g} s")
+    except OSError as error:
+        return SandboxAbility("none", f"bubblewrap cannot be started: {error.strerror}")
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        return SandboxAbility("none", f"bubblewrap does not work here: {said[-1] if said else '?'}")
+    return SandboxAbility("bubblewrap", program=program)
+
+
+def plan_for(
+    ability: SandboxAbility,
+    wish: Literal["auto", "bubblewrap", "none"],
+    work: Path,
+    scratch: Path,
+    read_only: tuple[str, ...] = (),
+) -> SandboxPlan:
+    """The best layout this computer has within its owner's wish; FallowError if there is none."""
+    if ability.kind == "bubblewrap":
+        layout: Layout = "bare" if wish == "none" else "hidden"
+        return SandboxPlan(layout, str(work), str(scratch), read_only, ability.program)
+    if wish == "none":
+        return SandboxPlan("plain", str(work))
+    raise FallowError(
+        "this computer cannot hide its files from a job",
+        ability.why,
+        "install bubblewrap, or let jobs run as this account without it: "
+        'sandbox = "none" under [jobs] in agent.toml',
+    )
