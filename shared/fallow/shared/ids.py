@@ -5,7 +5,6 @@ Not the file system: a checked name is still data; `paths` decides where it may 
 
 import re
 import unicodedata
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -16,7 +15,7 @@ _FORBIDDEN = set("/\\:")
 _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 
 
-class JobId(NamedTuple):
+class JobId(Struct, frozen=True, array_like=True, order=True):
     """One job: the batch's unique id (8 letters and digits, never reused) and its place, from 0."""
 
     batch: str
@@ -26,7 +25,7 @@ class JobId(NamedTuple):
         return f"{self.batch}-{self.index}"
 
 
-class AttemptId(NamedTuple):
+class AttemptId(Struct, frozen=True, array_like=True, order=True):
     """One attempt of a job; `number` counts from 1 and is never used twice for the job."""
 
     batch: str
