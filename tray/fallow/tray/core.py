@@ -1,0 +1,342 @@
+"""What a workstation's agent decides: presence, session, runs and builds, composed.
+
+Not the doing: `agent` carries out the effects, in their order. Pure: no clock, socket, file or
+process. Opposite: the coordinator's `core`, to which it is one node.
+
+When the desk is no longer free: refuse new work first, then freeze everything, then save, then
+report; so nothing starts in between.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fallow.shared.ids import AttemptId
+from fallow.shared.messages import (
+    PROTOCOL,
+    Accepted,
+    Ack,
+    Assign,
+    Bye,
+    Hello,
+    JobSpec,
+    Missing,
+    Rejected,
+    Report,
+    Resources,
+    RunReport,
+    Tail,
+    Welcome,
+    Withdraw,
+)
+from fallow.shared.moments import Deadline, Moment
+from fallow.shared.runs import DeclineReason, Verdict
+from fallow.shared.work import build as builds
+from fallow.shared.work import phases, run, run_words
+from fallow.shared.work.build import Build, build_id, is_build
+from fallow.shared.work.phases import Run
+from fallow.tray import core_words as words
+from fallow.tray import session as sessions
+from fallow.tray.presence import Facts, Pause, Policy, Reading, judge
+from fallow.tray.session import Open, Session
+from fallow.tray.workload import Workload, memory_of
+
+_SAME_END = 15.0  # seconds; the end of "you are here" moves with every key
+
+
+class Settings(Struct, frozen=True):
+    """What holds as long as the agent runs.
+
+    `in_place`: built trees cannot be bound at one constant path, so only one job of a batch with a
+    build is here at a time. `unable` says why no job may run here at all, None when jobs may.
+    """
+
+    host: str
+    boot_id: str
+    version: str
+    resources: Resources
+    policy: Policy = Policy()
+    in_place: bool = False
+    unable: str | None = None
+
+
+class Core:
+    """One workstation. `handle` for each event, then one `turn` at the end of a loop turn."""
+
+    def __init__(self, settings: Settings, now: Moment, *, joined: bool = True) -> None:
+        self.settings = settings
+        self.session = Session(sessions.Away() if joined else sessions.Unjoined())
+        self.pause: Deadline | None = None
+        self.paused_for_ever = False
+        self.facts = Facts(started=now.boot)
+        self.judgement = judge(self.facts, settings.policy, now)
+        self.work = Workload(settings.in_place, not self.judgement.verdict.runs)
+        self.stopping = False
+        self._sources: dict[str, tuple[Reading, ...]] = {}
+        self._shown = True
+        self._said_verdict = self.judgement.verdict
+        self._told: dict[int, tuple[AttemptId, ...]] = {}
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judgement.verdict
+
+    @property
+    def accepting(self) -> bool:
+        """Whether a job that came now would be taken, as far as one can say without seeing it."""
+        return self.verdict.accepts and self.settings.unable is None and not self.stopping
+
+    @property
+    def sources(self) -> dict[str, tuple[Reading, ...]]:
+        """What the sensors of each place said last."""
+        return self._sources
+
+    # --- at the start ---
+
+    def restore(
+        self,
+        saved_runs: Iterable[Run],
+        saved_builds: Iterable[Build],
+        pause: Deadline | None,
+        forever: bool,
+        now: Moment,
+    ) -> list[words.Effect]:
+        """Take over what an earlier agent left; every run is judged anew before it may go on."""
+        self.pause, self.paused_for_ever = pause, forever
+        self._look(now)
+        effects: list[words.Effect] = []
+        self.work.runs.update((each.attempt, each) for each in saved_runs)
+        self.work.builds.update((each.batch, each) for each in saved_builds)
+        for attempt in [*self.work.runs, *(build_id(batch) for batch in self.work.builds)]:
+            effects += self.work.happened(attempt, run_words.Restarted(), now)
+        desk = self.work.thaw if self.verdict.runs else self.work.freeze
+        effects += [*desk(now), words.HoldTraffic(not self.verdict.runs)]
+        return effects + self.work.reconcile(now)
+
+    # --- while it runs ---
+
+    def handle(self, event: words.Event, now: Moment) -> list[words.Effect]:
+        """What is to be done about this event, in this order."""
+        effects: list[words.Effect] = []
+        due = self._judge(now)
+        match event:
+            case words.Seen(source, readings, on_battery):
+                self._sources[source] = readings
+                self._recollect(self.facts.on_battery if on_battery is None else on_battery)
+            case words.SourceGone(source):
+                self._sources.pop(source, None)
+                self._recollect(self.facts.on_battery)
+            case words.Woke():
+                self.facts = replace(self.facts, woke=now.boot)
+            case words.PauseAsked(seconds):
+                self.paused_for_ever = seconds is None
+                self.pause = (
+                    None if seconds is None else Deadline.after(seconds, now, self.settings.boot_id)
+                )
+                effects.append(words.SavePause(self.pause, self.paused_for_ever))
+            case words.ResumeAsked():
+                self.pause, self.paused_for_ever = None, False
+                effects.append(words.SavePause(None, False))
+            case words.Connected():
+                self.session = sessions.connected(self.session, now)
+                effects.append(words.Send(self._hello()))
+                self._shown = True
+            case words.Lost():
+                self.session = sessions.lost(self.session)
+                self._shown = True
+            case words.Denied(reason):
+                self.session = sessions.turned_away(self.session, reason, now)
+                self._shown = True
+            case words.Said(message):
+                effects += self._said(message, now)
+            case words.Happened(attempt, fact):
+                effects += self.work.happened(attempt, fact, now)
+                effects += self.work.reconcile(now)
+            case words.Expired():
+                effects += self.work.tell_all(run_words.Expired(), now)
+                effects += self._keep_connected(now)
+            case words.StopAsked():
+                self.stopping = True
+                if isinstance(self.session.link, Open):
+                    effects.append(words.Send(Bye(self.session.link.session, "stop")))
+                    self.session = replace(self.session, link=sessions.Away())
+        # A freeze waits for nothing else that this event asks for.
+        return due + self._judge(now) + effects
+
+    def turn(self, now: Moment) -> list[words.Effect]:
+        """What is sent and shown at the end of a turn: at most one Report, the whole truth."""
+        effects: list[words.Effect] = []
+        link = self.session.link
+        if isinstance(link, Open) and (self.work.changed or sessions.report_due(self.session, now)):
+            self.session = sessions.reported(self.session, now)
+            report = self._report(now)
+            self._told[report.seq] = tuple(
+                attempt
+                for attempt, each in self.work.runs.items()
+                if isinstance(each.phase, phases.Over | phases.GivenBack)
+            )
+            effects.append(words.Send(report))
+        if self.work.changed or self._shown:
+            effects.append(words.Publish())
+            self._said_verdict = self.verdict
+        self.work.changed = self._shown = False
+        return effects
+
+    def deadline(self) -> float | None:
+        """When `Expired` is due, in boot-clock seconds."""
+        candidates = [self.judgement.again_at, sessions.deadline(self.session)]
+        candidates += self.work.deadlines()
+        return min((each for each in candidates if each is not None), default=None)
+
+    # --- the desk ---
+
+    def _recollect(self, on_battery: bool) -> None:
+        readings = tuple(reading for each in self._sources.values() for reading in each)
+        self.facts = replace(self.facts, readings=readings, on_battery=on_battery)
+
+    def _look(self, now: Moment) -> None:
+        pause = None
+        if self.paused_for_ever:
+            pause = Pause()
+        elif self.pause is not None:
+            left = self.pause.remaining(now, self.settings.boot_id)
+            pause = Pause(now.boot + left) if left > 0 else None
+        self.facts = replace(self.facts, pause=pause)
+        self.judgement = judge(self.facts, self.settings.policy, now)
+
+    def _judge(self, now: Moment) -> list[words.Effect]:
+        """Judge anew; when the answer changes for the runs, all of them follow."""
+        before = self.judgement.verdict
+        self._look(now)
+        after = self.judgement.verdict
+        if _differs(self._said_verdict, after):
+            self.work.changed = True
+        if before.runs == after.runs:
+            return []
+        if after.runs:
+            return [words.HoldTraffic(False), *self.work.thaw(now)]
+        return [*self.work.freeze(now), words.HoldTraffic(True)]
+
+    # --- what the coordinator says ---
+
+    def _said(
+        self,
+        message: Welcome | Assign | Withdraw | Accepted | Missing | Ack | Tail | Rejected,
+        now: Moment,
+    ) -> list[words.Effect]:
+        match message:
+            case Welcome(number, report_every, name):
+                self.session = sessions.welcomed(self.session, number, report_every, name, now)
+                self._told.clear()
+                self.work.changed = True
+                return []
+            case Rejected(reason):
+                self.session = sessions.turned_away(self.session, reason, now)
+                self._shown = True
+                return []
+            case Assign(n, attempt, job):
+                self.session = sessions.heard(self.session, n)
+                # Even if nothing follows: what was heard must be said.
+                self.work.changed = True
+                return self._assigned(attempt, job, now)
+            case Withdraw(n, attempt, why, grace):
+                self.session = sessions.heard(self.session, n)
+                self.work.changed = True
+                effects = self.work.happened(attempt, run_words.Withdrawn(why, grace), now)
+                return effects + self.work.reconcile(now)
+            case Accepted(attempt):
+                return self.work.happened(attempt, run_words.Accepted(), now)
+            case Missing(attempt):
+                return self.work.happened(attempt, run_words.Lacking(), now)
+            case Ack(seq, forget):
+                return self._acknowledged(seq, forget, now)
+            case Tail():
+                return [words.ShowTail(message)]
+
+    def _assigned(self, attempt: AttemptId, job: JobSpec, now: Moment) -> list[words.Effect]:
+        if attempt in self.work.runs or is_build(attempt):
+            return []
+        refusal = self._refusal(job)
+        if refusal is not None:
+            return self.work.add(run.give_back(attempt, job, *refusal))
+        return self.work.add(run.start(attempt, job, now))
+
+    def _refusal(self, job: JobSpec) -> tuple[DeclineReason, str] | None:
+        if self.stopping:
+            return "stopping", "the agent is being stopped"
+        if self.settings.unable is not None:
+            return "sandbox", self.settings.unable
+        if not self.verdict.accepts:
+            return "owner", self.verdict.why
+        offer = self.settings.resources
+        cpus, memory = self.work.free(offer)
+        if job.cpus > cpus:
+            return "does_not_fit", f"{cpus} of {offer.cpus} processors are free"
+        if memory_of(job, offer) > memory:
+            return "does_not_fit", f"{max(memory, 0)} of {offer.memory} bytes of memory are free"
+        return None
+
+    def _acknowledged(self, seq: int, forget: tuple[str, ...], now: Moment) -> list[words.Effect]:
+        effects: list[words.Effect] = []
+        self.session = sessions.acknowledged(self.session, seq, now)
+        for told in [number for number in self._told if number <= seq]:
+            for attempt in self._told.pop(told):
+                effects += self.work.happened(attempt, run_words.Heard(), now)
+        for batch in forget:
+            effects += self.work.forget(batch)
+        return effects
+
+    def _keep_connected(self, now: Moment) -> list[words.Effect]:
+        if not sessions.must_reconnect(self.session, now):
+            return []
+        self.session = sessions.retrying(self.session, now)
+        self._shown = True
+        return [words.Reconnect()]
+
+    def _hello(self) -> Hello:
+        it = self.settings
+        return Hello(it.host, it.boot_id, PROTOCOL, it.version, it.resources)
+
+    def _report(self, now: Moment) -> Report:
+        link = self.session.link
+        assert isinstance(link, Open)
+        reports = []
+        for each in self.work.runs.values():
+            ran, paused = phases.seconds(each, now)
+            reports.append(
+                RunReport(
+                    each.attempt,
+                    phases.report_state(each),
+                    each.frozen,
+                    round(ran, 3),
+                    round(paused, 3),
+                    each.progress,
+                )
+            )
+        known = (builds.report(each) for each in self.work.builds.values())
+        return Report(
+            link.session,
+            link.seq,
+            link.heard,
+            self.verdict,
+            self.accepting,
+            tuple(each for each in known if each is not None),
+            tuple(reports),
+        )
+
+
+def _differs(before: Verdict, after: Verdict) -> bool:
+    """Whether people or the coordinator would see a difference; a moved end by seconds is none."""
+    if (before.kind, len(before.reasons)) != (after.kind, len(after.reasons)):
+        return True
+    return any(
+        one.kind != other.kind or one.text != other.text or not _close(one.until, other.until)
+        for one, other in zip(before.reasons, after.reasons, strict=True)
+    )
+
+
+def _close(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) < _SAME_END
