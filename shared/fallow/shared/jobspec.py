@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from fallow.shared.aliases import Place, alias_of
 from fallow.shared.batch import Batch, File, Line
 from fallow.shared.errors import BatchError
 from fallow.shared.ids import relative_path_problem
@@ -26,8 +27,6 @@ from fallow.shared.sweep import Expansion, is_template
 
 Contents: TypeAlias = Mapping[str, Sequence[Content]]
 """What is behind each input path of a batch, by the path as the batch has it."""
-Place: TypeAlias = tuple[str | int, ...]
-"""Where in the batch something stands, as in an error."""
 
 
 class Specifications:
@@ -108,13 +107,6 @@ def specify(
 ) -> JobSpec:
     """One job's JobSpec; for many jobs of a batch keep its Specifications instead."""
     return Specifications(batch, expansion, contents).job(index, owner, cpus, memory)
-
-
-def alias_of(file: File) -> str:
-    """The name an input gets below `input/`: its alias, else the last part of its path."""
-    if file.alias is not None:
-        return file.alias
-    return file.path.rstrip("/").rpartition("/")[2]
 
 
 def uses(batch: Batch, expansion: Expansion) -> Iterator[tuple[Place, File]]:

@@ -1,0 +1,290 @@
+"""What must hold of a whole batch before anything of it is sent or saved; one BatchError if not.
+
+Not the shape of the file (`batchfile`). Both sides ask here: the submitter's, to name the line;
+the coordinator, because it trusts nobody.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+
+from fallow.shared.aliases import Aliases, Place, check_path, check_text
+from fallow.shared.batch import Batch, Command, File, Line, Python, Resources, Sweep
+from fallow.shared.errors import BatchError
+from fallow.shared.ids import name_problem
+from fallow.shared.placeholders import parse, quote, show
+from fallow.shared.sweep import MOST_JOBS, Combinations, Expansion, is_template
+
+_RESERVED = ("cpus", "gpus", "index", "name", "zip", "exclude", "file")
+_PER_JOB = ("index", "name", "cpus")
+
+
+def check(batch: Batch) -> Expansion:
+    """The batch's jobs, once everything about them holds; BatchError names the place if not."""
+    _check_meta(batch)
+    _check_resources(batch.resources, ("resources",))
+    expansion = Expansion(batch)
+    if batch.python is not None and batch.command is None:
+        _check_python(batch.python)
+    elif batch.command is not None and batch.python is None:
+        _check_command(batch.command, expansion)
+    else:
+        found = "both" if batch.python is not None else "neither"
+        raise BatchError(
+            f"A batch has either `python` or `command`, here is {found}",
+            hint="" if batch.python is not None else "add a section `python:` or `command:`",
+        )
+    return expansion
+
+
+def _check_meta(batch: Batch) -> None:
+    meta = batch.meta
+    for key, name in (("namespace", meta.namespace), ("batch_name", meta.batch_name)):
+        problem = name_problem(name)
+        if problem:
+            raise BatchError(f"{name!r} {problem}", hint=_NAME_HINT, path=("meta", key))
+    for number, word in enumerate(meta.capabilities):
+        problem = name_problem(word)
+        if problem:
+            raise BatchError(f"{word!r} {problem}", path=("meta", "capabilities", number))
+
+
+def _check_resources(resources: Resources, place: Place) -> None:
+    for key, value in (("cpus", resources.cpus), ("memory", resources.memory)):
+        if value is not None and value < 1:
+            raise BatchError(f"{value} is too little", path=(*place, key))
+
+
+def _check_python(python: Python) -> None:
+    place = ("python",)
+    if not python.jobs:
+        raise BatchError("There are no jobs", hint="add at least one below `jobs`", path=place)
+    _check_names((job.name for job in python.jobs), lambda index: (*place, "jobs", index, "name"))
+    if python.initialize.build_file is not None:
+        check_path(python.initialize.build_file, (*place, "initialize", "build_file"))
+    aliases = Aliases()
+    initial = aliases.add((*place, "initialize"), python.initialize.required_files)
+    for index, job in enumerate(python.jobs):
+        check_path(job.file, (*place, "jobs", index, "file"))
+        aliases.add((*place, "jobs", index), job.required_files, initial)
+
+
+def _check_command(command: Command, expansion: Expansion) -> None:
+    place = ("command",)
+    if command.sweep is not None and command.jobs:
+        raise BatchError("A batch has either `sweep` or `jobs`, here are both", path=place)
+    if command.sweep is None and not command.jobs:
+        raise BatchError(
+            "There are no jobs", hint="add `sweep` and `name`, or a list of `jobs`", path=place
+        )
+    if command.initialize.run is not None:
+        here = (*place, "initialize", "run")
+        _check_line(command.initialize.run, here)
+        _check_known(_texts_of(command.initialize.run), ("cpus",), here, "the build")
+    if command.sweep is not None:
+        _check_sweep(command, command.sweep, expansion)
+    else:
+        _check_jobs(command, expansion)
+    _check_command_files(command, expansion)
+
+
+def _check_sweep(command: Command, sweep: Sweep, expansion: Expansion) -> None:
+    place = ("command",)
+    for name in sweep.values:
+        if name in _RESERVED:
+            raise BatchError(f"{name!r} has a meaning of its own", path=(*place, "sweep", name))
+        if not name.isidentifier():
+            raise BatchError(
+                f"{name!r} cannot be a placeholder",
+                hint="use letters, digits and _, and begin with a letter",
+                path=(*place, "sweep", name),
+            )
+    declared = tuple(sweep.values)
+    if not declared:
+        raise BatchError("The sweep has no values", path=(*place, "sweep"))
+    if command.name is None:
+        example = "_".join(f"{name}{{{name}}}" for name in declared)
+        raise BatchError(
+            "A sweep needs `name`, from which its jobs get theirs",
+            hint=f'for example  name: "{example}"',
+            path=place,
+        )
+    if command.run is None:
+        raise BatchError("There is nothing to run", hint="add `run`", path=place)
+    _check_known((command.name,), (*declared, "index"), (*place, "name"), "the name")
+    _check_sweep_names(command.name, expansion)
+    _check_work(command.run, command.env, place, (*declared, *_PER_JOB))
+    if isinstance(command.run, str):
+        combinations = Combinations(sweep)
+        columns = dict(combinations.columns())
+        for name in _within_quotes(command.run):
+            texts = expansion.names() if name == "name" else map(show, columns.get(name, ()))
+            _check_plain(name, texts, (*place, "run"))
+
+
+def _check_jobs(command: Command, expansion: Expansion) -> None:
+    place = ("command",)
+    if len(command.jobs) > MOST_JOBS:
+        raise BatchError(f"There are {len(command.jobs):,} jobs; {MOST_JOBS:,} are allowed")
+    if command.name is not None:
+        raise BatchError("`name` belongs to a sweep", path=(*place, "name"))
+    _check_names(expansion.names(), lambda index: (*place, "jobs", index, "name"))
+    if command.run is not None:
+        _check_line(command.run, (*place, "run"))
+    _check_work(command.run, command.env, place, _PER_JOB)
+    common = _within_quotes(command.run) if isinstance(command.run, str) else ()
+    for index, job in enumerate(command.jobs):
+        here = (*place, "jobs", index)
+        if job.run is None and command.run is None:
+            raise BatchError(
+                "There is nothing to run", hint="add `run` here, or once below `command`", path=here
+            )
+        if job.run is not None or job.env:
+            _check_work(job.run, job.env, here, _PER_JOB)
+        quoted = _within_quotes(job.run) if isinstance(job.run, str) else common
+        if "name" in quoted:
+            _check_plain("name", (job.name,), (*here, "run"))
+        if job.resources is not None:
+            _check_resources(job.resources, (*here, "resources"))
+
+
+def _check_work(run: Line | None, env: dict[str, str], place: Place, known: Sequence[str]) -> None:
+    if run is not None:
+        _check_line(run, (*place, "run"))
+        _check_known(_texts_of(run), known, (*place, "run"), "a command")
+    for name, value in env.items():
+        here = (*place, "env", name)
+        if not (name.isascii() and name.isidentifier()):
+            raise BatchError(f"{name!r} cannot be the name of an environment variable", path=here)
+        if name.startswith("FALLOW_"):
+            raise BatchError(f"{name} is set by Fallow itself", path=here)
+        check_text(value, here)
+        _check_known((value,), known, here, "an environment variable")
+
+
+def _check_line(line: Line, place: Place) -> None:
+    for word in _texts_of(line):
+        check_text(word, place)
+    if not (line.strip() if isinstance(line, str) else line and line[0]):
+        raise BatchError("The command is empty", path=place)
+
+
+def _check_known(texts: Sequence[str], known: Sequence[str], place: Place, what: str) -> None:
+    for text in texts:
+        if "{" not in text:
+            continue
+        for name in parse(text).names:
+            if name in known:
+                continue
+            if name == "gpus":
+                raise BatchError("{gpus} is known, but this release gives jobs no GPU", path=place)
+            if name in _PER_JOB:
+                raise BatchError(f"{{{name}}} is not known yet in {what}", path=place)
+            shown = ", ".join(f"{{{each}}}" for each in known)
+            close = get_close_matches(name, known, n=1, cutoff=0.6)
+            raise BatchError(
+                f"{{{name}}} is no placeholder of {what}",
+                f"Placeholders here: {shown}.",
+                (f"did you mean {{{close[0]}}}? " if close else "")
+                + f"For the text itself write {{{{{name}}}}}",
+                path=place,
+            )
+
+
+def _within_quotes(line: str) -> tuple[str, ...]:
+    if "{" not in line:
+        return ()
+    template = parse(line)
+    pairs = zip(template.names, template.in_quotes, strict=True)
+    return tuple(name for name, inside in pairs if inside)
+
+
+def _check_plain(name: str, texts: Iterator[str] | Sequence[str], place: Place) -> None:
+    for text in texts:
+        if quote(text) != text:
+            raise BatchError(
+                f"{{{name}}} stands in quotes, and one of its values has to be quoted itself",
+                f"The value is {text!r}.",
+                f"leave out the quotes around {{{name}}}: every value is quoted for the shell",
+                path=place,
+            )
+
+
+def _check_names(names: Iterator[str], place: Callable[[int], Place]) -> None:
+    seen: dict[str, str] = {}
+    for index, name in enumerate(names):
+        problem = name_problem(name)
+        if problem:
+            raise BatchError(f"{name!r} {problem}", hint=_NAME_HINT, path=place(index))
+        folded = name.casefold()
+        other = seen.get(folded)
+        if other == name:
+            raise BatchError(f"Two jobs are called {name!r}", path=place(index))
+        if other is not None:
+            raise BatchError(
+                f"Two jobs are called {other!r} and {name!r}",
+                "Their folders would be the same one on computers that ignore case.",
+                path=place(index),
+            )
+        seen[folded] = name
+
+
+def _check_sweep_names(template: str, expansion: Expansion) -> None:
+    place = ("command", "name")
+    seen: set[str] = set()
+    for index, name in enumerate(expansion.names()):
+        problem = name_problem(name)
+        if problem:
+            raise BatchError(
+                f"{name!r} {problem}", f"It is the name of job {index}.", _NAME_HINT, path=place
+            )
+        folded = name.casefold()
+        if folded in seen:
+            used = parse(template).names
+            missing = [each for each in expansion.values(0) if each not in used]
+            hint = f"add {{{missing[0]}}}" if missing else "put a separator between the values"
+            raise BatchError(
+                f"Two jobs would be called {name!r}", hint=f"{hint}, or {{index}}", path=place
+            )
+        seen.add(folded)
+
+
+def _check_command_files(command: Command, expansion: Expansion) -> None:
+    place = ("command",)
+    declared = tuple(command.sweep.values) if command.sweep is not None else ()
+    for number, file in enumerate(command.initialize.required_files):
+        for text in (file.path, file.alias or ""):
+            for name in parse(text).names if "{" in text else ():
+                if name in (*declared, *_PER_JOB):
+                    raise BatchError(
+                        f"{{{name}}} is not known yet in the inputs of the build",
+                        hint="move it to `required_files` below `command`",
+                        path=(*place, "initialize", "required_files", number),
+                    )
+    known = (*declared, "index", "name")
+    lists: list[tuple[Place, tuple[File, ...]]] = [(place, command.required_files)]
+    for index, job in enumerate(command.jobs):
+        lists.append(((*place, "jobs", index), job.required_files))
+    for above, files in lists:
+        for number, file in enumerate(files):
+            if is_template(file):
+                here = (*above, "required_files", number)
+                _check_known((file.path, file.alias or ""), known, here, "an input")
+    aliases = Aliases()
+    initial = aliases.add((*place, "initialize"), command.initialize.required_files)
+    count = len(command.required_files)
+    varying = any(map(is_template, command.required_files))
+    common = initial if varying else aliases.add(place, command.required_files, initial)
+    if not varying and not command.jobs:
+        return
+    for index in range(len(expansion)):
+        files = expansion.files(index)
+        under = aliases.add(place, files[:count], initial) if varying else common
+        if len(files) > count:
+            aliases.add((*place, "jobs", index), files[count:], under)
+
+
+_NAME_HINT = "names hold printable characters but / \\ : and do not begin with . or -"
+
+
+def _texts_of(line: Line) -> tuple[str, ...]:
+    return (line,) if isinstance(line, str) else line
