@@ -14,7 +14,9 @@ ROOTS = ("shared", "coordinator", "tray")
 # Decisions: they import only each other, msgspec and the VALUE_ONLY part of the standard library.
 PURE = {
     "fallow.shared",
+    "fallow.shared.aliases",
     "fallow.shared.batch",
+    "fallow.shared.checks",
     "fallow.shared.errors",
     "fallow.shared.ids",
     "fallow.shared.jobspec",
@@ -95,7 +97,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "asyncio": ("fallow.tray.sensors", "fallow.tray.ui"),  # only because dbus_fast needs it
     "psutil": ("fallow.shared.work", "fallow.tray.sensors"),
     "subprocess": ("fallow.shared.work", "fallow.coordinator.slurm.client"),
-    "yaml": ("fallow.shared.batchfile",),
+    "yaml": ("fallow.shared.yamlnodes",),
 }
 # Never anywhere: bytes from outside must not become code, and processes have one home.
 NOWHERE = {"pickle", "marshal", "shelve", "dill", "multiprocessing", "pkg_resources"}
