@@ -37,6 +37,7 @@ PURE = {
     "fallow.tray",
     "fallow.tray.core",
     "fallow.tray.core_words",
+    "fallow.tray.hours",
     "fallow.tray.presence",
     "fallow.tray.session",
     "fallow.tray.status",
