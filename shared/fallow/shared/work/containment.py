@@ -119,13 +119,16 @@ def _stop_all(listing: Listing, proc: int | None, started: float, within: float)
                 stat = None if process is None else procfs.stat_of_held(process)
                 if process is None or stat is None or stat.gone:
                     continue
-                # In an uninterruptible wait, or with a dead first thread, it stops unseen.
-                hidden = stat.state in "DZ" and asked.get(pid) == stat.start
-                if (not stat.stopped and not hidden) and procfs.send(process, signal.SIGSTOP):
+                # Once it has the signal, a single thread runs no instruction of its own and starts
+                # no process, even if it must wait long for the processor to be seen stopped. In an
+                # uninterruptible wait, or with a dead first thread, many threads stop unseen too.
+                sure = stat.threads == 1 or stat.state in "DZ"
+                settled = stat.stopped or (sure and asked.get(pid) == stat.start)
+                if not settled and procfs.send(process, signal.SIGSTOP):
                     running = True
                 asked[pid] = stat.start
         quiet = 0 if running else quiet + 1
-        if running:
+        if running and passes > 1:
             # Gives the processor to those that have yet to take the signal.
             time.sleep(_PAUSE)
     return Tally(len(asked), time.monotonic() - started, passes, complete=True)
@@ -151,6 +154,22 @@ def _continue_all(listing: Listing, proc: int | None, started: float, within: fl
             return Tally(len(asked), time.monotonic() - started, passes, complete=True)
         time.sleep(_PAUSE)
     return Tally(len(asked), time.monotonic() - started, passes, complete=False)
+
+
+def _all_stopped(listing: Listing, proc: int | None, wrapper: int) -> bool:
+    found = False
+    for pid in listing():
+        with procfs.held(pid, proc) as process:
+            stat = None if process is None else procfs.stat_of_held(process)
+            if process is None or stat is None or stat.gone:
+                continue
+            stopped = stat.stopped or procfs.about_to_stop(process)
+            # A wrapper only waits, so one that runs says nothing; stopped, it may have been caught
+            # before it had started anything.
+            if not stopped and (proc is not None or pid != wrapper):
+                return False
+            found = found or stopped
+    return found
 
 
 class _Wrapper:
@@ -214,8 +233,7 @@ class PidNamespace:
         return tally
 
     def frozen(self) -> bool:
-        stats = [stat for stat in self._stats() if not stat.gone]
-        return bool(stats) and all(stat.stopped or stat.state in "DZ" for stat in stats)
+        return _all_stopped(self._listing(), self._inside(), self._wrapper.pid)
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         reached = 0
@@ -343,8 +361,7 @@ class Subreaper:
         return _continue_all(self._listing, None, time.monotonic(), within)
 
     def frozen(self) -> bool:
-        stats = [node.stat for node in self._tree() if node.depth and not node.stat.gone]
-        return bool(stats) and all(stat.stopped or stat.state in "DZ" for stat in stats)
+        return _all_stopped(self._listing, None, self._wrapper.pid)
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         reached = self._signal_members(number)

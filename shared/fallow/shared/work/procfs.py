@@ -114,6 +114,20 @@ def stat_of_held(descriptor: int) -> Stat | None:
         os.close(inner)
 
 
+def about_to_stop(descriptor: int) -> bool:
+    """Whether a held process has been sent SIGSTOP and only has to notice it."""
+    try:
+        inner = os.open("status", os.O_RDONLY | os.O_CLOEXEC, dir_fd=descriptor)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    with open(inner, "rb") as status:
+        try:
+            pending = status.read().partition(b"ShdPnd:")[2].split(maxsplit=1)
+        except ProcessLookupError:
+            return False
+    return bool(pending) and bool(int(pending[0], 16) & 1 << (signal.SIGSTOP - 1))
+
+
 def send(descriptor: int, number: int) -> bool:
     """Signals the process of a pidfd or a held /proc folder; False if it is gone or not ours."""
     try:

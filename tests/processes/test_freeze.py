@@ -1,0 +1,151 @@
+"""Every process of a job stops, runs on and ends on demand, however it tries to get away."""
+
+import signal
+
+import pytest
+
+from fallow.shared.work import procfs
+from fallow.shared.work.processes import ExitStatus
+from fallow.shared.work.sandbox import SandboxPlan
+from processes.started import Start, Started, marked, new_mark, script, stands_still, ticks
+from waiting import wait_until
+
+SAVES_ITSELF = "trap 'echo saved; exit 0' TERM; echo started; while :; do :; done"
+COUNTS = "sh -c 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done'"
+
+
+def states(pids: set[int]) -> set[str]:
+    stats = [procfs.read_stat(pid) for pid in pids]
+    return {stat.state for stat in stats if stat is not None}
+
+
+def busy_tree(start: Start, plan: SandboxPlan, mark: str) -> tuple[Started, set[int]]:
+    run = start(*script(plan, "busy_tree.py"), mark)
+    run.said("started")
+    wait_until(lambda: len(marked(mark)) == 20, 20, "20 processes")
+    return run, marked(mark)
+
+
+def test_freeze_thaw_and_kill_reach_all_of_twenty(start: Start, plan: SandboxPlan) -> None:
+    mark = new_mark()
+    run, all_of_it = busy_tree(start, plan, mark)
+    assert set(run.tree.members()) == all_of_it
+    assert not run.tree.frozen()
+
+    tally = run.tree.freeze()
+    assert tally.complete
+    assert tally.count >= 20
+    assert run.tree.frozen()
+    wait_until(lambda: states(all_of_it) == {"T"}, 10, "the kernel to show all of them stopped")
+    assert stands_still(all_of_it, 0.5)
+
+    assert run.tree.thaw().complete
+    assert not run.tree.frozen()
+    before = {pid: ticks({pid}) for pid in all_of_it}
+    wait_until(lambda: all(ticks({p}) > before[p] for p in all_of_it), 60, "all to run on")
+
+    killed = run.tree.kill()
+    assert killed.left == ()
+    assert marked(mark) == set()
+    assert run.ending() == ExitStatus(137)
+
+
+def test_a_frozen_job_is_killed_frozen(start: Start, plan: SandboxPlan) -> None:
+    mark = new_mark()
+    run, all_of_it = busy_tree(start, plan, mark)
+    run.tree.freeze()
+    used = ticks(all_of_it)
+    assert run.tree.kill().left == ()
+    assert marked(mark) == set()
+    assert used > 0
+    assert run.ending() == ExitStatus(137)
+
+
+def test_freezing_twice_changes_nothing(start: Start, plan: SandboxPlan) -> None:
+    mark = new_mark()
+    run, all_of_it = busy_tree(start, plan, mark)
+    assert run.tree.freeze().complete
+    again = run.tree.freeze()
+    assert again.complete
+    wait_until(lambda: states(all_of_it) == {"T"}, 10, "the kernel to show all of them stopped")
+
+
+def test_a_fork_storm_ends_frozen(start: Start, plan: SandboxPlan) -> None:
+    mark = new_mark()
+    run = start(*script(plan, "fork_storm.py"), mark)
+    run.said("started")
+    wait_until(lambda: len(marked(mark)) > 5, 10, "the storm")
+    assert run.tree.freeze(within=20).complete
+    frozen = marked(mark)
+    wait_until(lambda: states(frozen) <= {"T", "Z"}, 10, "the kernel to show all of them stopped")
+    assert stands_still(frozen, 0.3)
+    assert marked(mark) == frozen
+    run.tree.thaw()
+    wait_until(lambda: marked(mark) - frozen, 10, "the storm to go on")
+    assert run.tree.kill(within=20).left == ()
+    assert marked(mark) == set()
+
+
+def test_a_job_that_is_frozen_while_it_starts_does_nothing_until_thawed(start: Start) -> None:
+    for spin in range(0, 40_000, 2_000):
+        run = start("/bin/sh", "-c", "while :; do echo word; done")
+        for _ in range(spin):
+            pass
+        assert run.tree.freeze().complete
+        size = run.stdout.stat().st_size
+        assert run.tree.frozen()
+        assert run.handle.poll() is None
+        assert run.stdout.stat().st_size == size
+        run.tree.thaw()
+        run.said("word")
+        run.tree.kill()
+        assert run.ending() == ExitStatus(137)
+
+
+def test_a_job_that_is_killed_while_it_starts_is_gone(start: Start) -> None:
+    for spin in range(0, 40_000, 4_000):
+        run = start("/bin/sh", "-c", "while :; do :; done")
+        for _ in range(spin):
+            pass
+        assert run.tree.kill().left == ()
+        assert run.ending() is not None
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_job_can_save_itself_on_sigterm(start: Start, frozen: bool) -> None:
+    run = start("/bin/sh", "-c", SAVES_ITSELF)
+    run.said("started")
+    if frozen:
+        run.tree.freeze()
+    assert run.tree.terminate() == 1
+    run.said("saved")
+    assert run.ending() == ExitStatus(0)
+
+
+def test_a_daemon_gets_the_signal_too(start: Start) -> None:
+    inner = SAVES_ITSELF.replace("'", "'\\''")
+    run = start("/bin/sh", "-c", f"setsid -f sh -c '{inner}'; sleep 60; echo slept; exit 5")
+    run.said("started")
+    assert run.tree.terminate(signal.SIGTERM) >= 3
+    run.said("saved")
+    assert run.ending() == ExitStatus(143)
+
+
+def test_what_a_job_uses_is_counted(start: Start) -> None:
+    run = start(
+        "/bin/sh", "-c", "sh -c 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done'; sleep 60"
+    )
+    wait_until(lambda: len(run.tree.members()) == 2, 20, "the job")
+    wait_until(lambda: run.tree.cpu_seconds() > 0.1, 20, "the first child's time, after its end")
+    assert run.tree.memory_bytes() > 100_000
+
+
+def test_nothing_to_stop_after_the_end(start: Start) -> None:
+    run = start("/bin/true")
+    assert run.ending() == ExitStatus(0)
+    assert run.tree.members() == ()
+    assert run.tree.freeze().complete
+    assert not run.tree.frozen()
+    assert run.tree.thaw().complete
+    assert run.tree.terminate() == 0
+    assert run.tree.kill().left == ()
