@@ -68,7 +68,11 @@ class Area:
 
 
 class VirtualScreen:
-    """Xvfb with a private message bus, openbox and a tray: `trayer` or `none`."""
+    """Xvfb with a private message bus, openbox and a tray: `trayer` or `none`.
+
+    The display is the first free one. A screen whose server is to come back after `kill_server`
+    needs a `number` far from those, or another screen may take its display meanwhile.
+    """
 
     trays: tuple[str, ...] = ("trayer", "none")
 
@@ -80,6 +84,7 @@ class VirtualScreen:
         bus: bool = True,
         size: tuple[int, int] = (1024, 768),
         background: int = 0x44546A,
+        number: int | None = None,
     ) -> None:
         if tray not in self.trays:
             raise ValueError(f"tray is one of {', '.join(self.trays)}, not {tray!r}")
@@ -88,6 +93,7 @@ class VirtualScreen:
         self.bus = bus
         self.size = size
         self.background = background
+        self.number = number
         self.display = ""
         self.folder = Path()
         self.env: dict[str, str] = {}
@@ -118,7 +124,7 @@ class VirtualScreen:
         self._check_programs()
         self.folder = Path(tempfile.mkdtemp(prefix="fallow-screen-"))
         self.env = self._environment()
-        self._start_server(None)
+        self._start_server(self.number)
         if self.bus:
             self._start_bus()
         if self.window_manager:
@@ -170,7 +176,7 @@ class VirtualScreen:
 
     # -- the parts
 
-    def _start_server(self, number: str | None) -> None:
+    def _start_server(self, number: int | None) -> None:
         """Starts Xvfb on `number`, or on any free one: Xvfb writes it to a pipe once it answers."""
         read, write = os.pipe()
         try:
@@ -246,7 +252,7 @@ class VirtualScreen:
 
     def restart_server(self) -> None:
         """Brings a killed X server back on the same display, without window manager and tray."""
-        self._start_server(self.display.removeprefix(":"))
+        self._start_server(int(self.display.removeprefix(":")))
 
     # -- processes
 

@@ -1,5 +1,6 @@
 """Screens for the desktop tests; each test has its own, so that no input of one reaches another."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,8 @@ from desktop.virtual_desktop import VirtualDesktop
 @pytest.fixture
 def bare_screen() -> Iterator[VirtualDesktop]:
     """An X server alone: no bus, no window manager, no tray."""
-    with VirtualDesktop("none", window_manager=False, bus=False) as desktop:
+    number = 10_000 + os.getpid() % 10_000  # Its tests bring the server back on its display.
+    with VirtualDesktop("none", window_manager=False, bus=False, number=number) as desktop:
         yield desktop
 
 

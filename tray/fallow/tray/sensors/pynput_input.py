@@ -4,6 +4,7 @@ It keeps one instant and no key. It cannot tell since when a desk was idle befor
 `xscreensaver` can, and is the cross-check. Its threads end with the X server and are made anew.
 """
 
+import contextlib
 import logging
 import os
 import threading
@@ -143,5 +144,9 @@ def _contain(listener: Any) -> None:
         finally:
             # `wait()` would wait for ever for a listener that failed before it was ready.
             listener._mark_ready()
+            # A listener that lost its server leaves its connections to the garbage collector.
+            for name in ("_display_stop", "_display_record"):
+                with contextlib.suppress(Exception):
+                    getattr(listener, name).close()
 
     listener.run = contained
