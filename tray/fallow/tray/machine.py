@@ -1,0 +1,38 @@
+"""What this computer has: cores, memory, disk, compilers. Facts for what it may offer.
+
+Not what its owner offers (`config` says that) and nothing that changes by the second.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+KNOWN_PROGRAMS = ("cmake", "g++", "gcc", "gfortran", "make", "mpirun", "python3")
+_CPUS = Path("/sys/devices/system/cpu")
+
+
+def physical_cores(cpus: Path = _CPUS) -> int:
+    """Cores this process may use, two threads of one core counted once; at least 1."""
+    usable = os.sched_getaffinity(0)
+    cores = set()
+    for cpu in usable:
+        try:
+            cores.add((cpus / f"cpu{cpu}/topology/thread_siblings_list").read_text().strip())
+        except OSError:
+            return max(len(usable), 1)
+    return max(len(cores), 1)
+
+
+def total_memory() -> int:
+    """Bytes of memory of this computer."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes that may still be written below this folder."""
+    return shutil.disk_usage(folder).free
+
+
+def capabilities() -> tuple[str, ...]:
+    """Which of the programs that batches commonly ask for are installed here."""
+    return tuple(name for name in KNOWN_PROGRAMS if shutil.which(name))
