@@ -199,6 +199,41 @@ class _Wrapper:
                     pass
 
 
+def _first_of(report: Path) -> tuple[int, int] | None:
+    """The first process of the namespace that bubblewrap reported, and it held open."""
+    try:
+        facts = json.loads(report.read_text().partition("\n")[0])
+        pid, namespace = int(facts["child-pid"]), int(facts["pid-namespace"])
+    except (OSError, ValueError, KeyError):
+        return None
+    with procfs.held(pid) as process:
+        try:
+            # Number and namespace together: neither alone would tell it from a later one.
+            if process is not None and os.stat("ns/pid", dir_fd=process).st_ino == namespace:
+                return pid, os.dup(process)
+        except OSError:
+            pass
+    return None
+
+
+def end_namespace(report: Path, within: float = 5.0) -> bool:
+    """Ends a namespace whose wrapper is gone; False if it is still there after `within` seconds."""
+    found = _first_of(report)
+    if found is None:
+        return True
+    started = time.monotonic()
+    try:
+        while time.monotonic() - started <= within:
+            stat = procfs.stat_of_held(found[1])
+            if stat is None or stat.gone:
+                return True
+            procfs.send(found[1], signal.SIGKILL)
+            time.sleep(_PAUSE)
+    finally:
+        os.close(found[1])
+    return False
+
+
 class PidNamespace:
     """bubblewrap with a PID namespace: nothing gets out, and its first process takes all along.
 
@@ -286,23 +321,10 @@ class PidNamespace:
 
     def _first_process(self) -> int | None:
         """The held first process of the namespace, None while bubblewrap is still setting up."""
-        if self._first is not None:
-            return self._first
-        try:
-            facts = json.loads(self._report.read_text().partition("\n")[0])
-            pid, namespace = int(facts["child-pid"]), int(facts["pid-namespace"])
-        except (OSError, ValueError, KeyError):
-            return None
-        with procfs.held(pid) as process:
-            if process is None:
-                return None
-            try:
-                # Number and namespace together: neither alone would tell it from a later one.
-                if os.stat("ns/pid", dir_fd=process).st_ino != namespace:
-                    return None
-            except OSError:
-                return None
-            self._first, self._first_pid = os.dup(process), pid
+        if self._first is None:
+            found = _first_of(self._report)
+            if found is not None:
+                self._first_pid, self._first = found
         return self._first
 
     def _first_lives(self) -> bool:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from fallow.shared.errors import FallowError
 from fallow.shared.runs import Exited, Signalled
 from fallow.shared.work import landlock, procfs, subreaper
-from fallow.shared.work.containment import Containment, PidNamespace, Subreaper
+from fallow.shared.work.containment import Containment, PidNamespace, Subreaper, end_namespace
 from fallow.shared.work.sandbox import SandboxPlan
 
 # $1 status file, $2 nice value; without a PID namespace $3 and $4 are the Python and the program
@@ -108,6 +108,7 @@ class Handle:
         self.containment = containment
         self.status = status
         self._child = child
+        self._closed = False
 
     def poll(self) -> Ending | None:
         """How it ended, None while it runs."""
@@ -120,7 +121,10 @@ class Handle:
         return ending(self.status)
 
     def close(self) -> None:
-        """Stops following; the run goes on."""
+        """Stops following; the run goes on. A second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self.containment.close()
         os.close(self.pidfd)
         if self._child is not None and self._child.poll() is None:
@@ -212,6 +216,14 @@ def ending(status: Path) -> Ending:
     if options.exists() and options.stat().st_size and not _reported_exit(report):
         return NeverStarted()
     return ExitStatus(code)
+
+
+def sweep(status: Path) -> bool:
+    """Ends what a run left behind whose `sh` was killed; False if something is still there.
+
+    For a run that `adopt` did not find; without a PID namespace there is nothing to find it by.
+    """
+    return end_namespace(_beside(status)[1])
 
 
 def spawn_detached(argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> int:
