@@ -1,0 +1,145 @@
+"""One big file, encrypted, hashed at both ends and on disk: ours against a bare loop of the same.
+
+Not a test. The floor sends the same chunks over the same kind of socket, with ten in flight, hashes
+at both ends, writes and forces to disk, and does nothing else. Two processes each.
+
+    python tests/bench/transfer_speed.py [MIB] [ROUNDS]
+"""
+
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import zmq
+
+from fallow.shared.blobs import BlobStore, hash_file
+from fallow.shared.keys import KeyPair, new_keys
+from fallow.shared.messages import CHUNK
+from fallow.shared.transfer import DATA_LIMITS, DataServer, Item, move_all
+from fallow.shared.transport import AllowList, Wire
+
+IN_FLIGHT = 10
+
+
+def serve_ours(folder: Path, server: KeyPair, client: str) -> None:
+    with Wire() as wire:
+        wire.allow(AllowList([client]))
+        socket = wire.serve_tcp("tcp://127.0.0.1:0", server, DATA_LIMITS)
+        print(socket.address, flush=True)
+        data = DataServer([socket], BlobStore(folder / "blobs"), role_of=lambda _: "submitter")
+        data.start()
+        sys.stdin.read()
+        data.stop()
+
+
+def send_ours(path: Path, address: str, server: str, keys: KeyPair, folder: Path) -> float:
+    store = BlobStore(folder / "mine")
+    start = time.perf_counter()
+    hash, size = hash_file(path)
+    with Wire() as wire:
+        item = Item(hash, size, path)
+        move_all(wire, address, store, uploads=[item], keys=keys, server=server)
+    return time.perf_counter() - start
+
+
+def serve_floor(folder: Path, server: KeyPair) -> None:
+    context = zmq.Context()
+    socket = context.socket(zmq.ROUTER)
+    socket.curve_server = True
+    socket.curve_secretkey = server.secret.encode()
+    port = socket.bind_to_random_port("tcp://127.0.0.1")
+    print(f"tcp://127.0.0.1:{port}", flush=True)
+    digest = hashlib.sha256()
+    place = folder / "floor"
+    with place.open("wb", buffering=0) as file:
+        while True:
+            peer, header, payload = socket.recv_multipart(copy=False)
+            if not header.bytes:
+                break
+            digest.update(payload.buffer)
+            file.write(payload.buffer)
+            socket.send_multipart([peer, b"more"])
+        os.fsync(file.fileno())
+    socket.send_multipart([peer, digest.hexdigest().encode()])
+    sys.stdin.read()
+    place.unlink()
+
+
+def send_floor(path: Path, address: str, server: str, keys: KeyPair) -> float:
+    start = time.perf_counter()
+    context = zmq.Context()
+    socket = context.socket(zmq.DEALER)
+    socket.curve_serverkey = server.encode()
+    socket.curve_publickey = keys.public.encode()
+    socket.curve_secretkey = keys.secret.encode()
+    socket.connect(address)
+    digest = hashlib.sha256()
+    credit = IN_FLIGHT
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            if not credit:
+                socket.recv()
+                credit += 1
+            socket.send_multipart([b"chunk", chunk], copy=False)
+            credit -= 1
+    socket.send_multipart([b"", b""])
+    while (answer := socket.recv()) == b"more":
+        pass
+    assert answer.decode() == digest.hexdigest()
+    seconds = time.perf_counter() - start
+    context.destroy(linger=0)
+    return seconds
+
+
+def measure(kind: str, path: Path, folder: Path) -> float:
+    """Seconds for one transfer, with a server process of its own."""
+    server, client = new_keys(), new_keys()
+    words = [sys.executable, __file__, kind, str(folder), server.secret, client.public]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().decode().strip()
+        if kind == "serve-ours":
+            return send_ours(path, address, server.public, client, folder)
+        return send_floor(path, address, server.public, client)
+
+
+def compare(mebibytes: int, rounds: int) -> dict[str, float]:
+    """MB/s of both (medians) and their ratio, measured in turns."""
+    seconds: dict[str, list[float]] = {"serve-ours": [], "serve-floor": []}
+    for _ in range(rounds):
+        for kind, times in seconds.items():
+            with tempfile.TemporaryDirectory() as name:
+                path = Path(name) / "file"
+                with path.open("wb") as file:
+                    for _ in range(mebibytes):
+                        file.write(os.urandom(1 << 20))
+                times.append(measure(kind, path, Path(name)))
+    size = mebibytes * (1 << 20) / 1e6
+    ours, floor = (size / statistics.median(times) for times in seconds.values())
+    return {"ours": ours, "floor": floor, "ratio": ours / floor}
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case ["serve-ours" | "serve-floor" as kind, folder, secret, client]:
+            from fallow.shared.transport import public_of
+
+            server = KeyPair(public_of(secret), secret)
+            if kind == "serve-ours":
+                serve_ours(Path(folder), server, client)
+            else:
+                serve_floor(Path(folder), server)
+        case [*numbers]:
+            mebibytes, rounds = [int(number) for number in numbers] + [1024, 3][len(numbers) :]
+            print(json.dumps(compare(mebibytes, rounds), indent=1))
+
+
+if __name__ == "__main__":
+    main()
