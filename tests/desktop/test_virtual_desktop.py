@@ -1,5 +1,7 @@
 """The test desktop itself: what other desktop tests rely on."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -99,3 +101,24 @@ def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_a_wrong_bus_is_an_error_not_a_hang(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         MenuByDBus(f"unix:path={tmp_path}/nobody")
+
+
+def test_a_killed_owner_leaves_no_x_server(tmp_path: Path) -> None:
+    program = (
+        "from virtual_screen import VirtualScreen\n"
+        "screen = VirtualScreen('none', window_manager=False, bus=False)\n"
+        "screen.start()\n"
+        "print(screen._server.pid, flush=True)\n"
+        "input()\n"
+    )
+    folder = str(Path(sys.modules[ScreenError.__module__].__file__ or "").parent)
+    env = os.environ | {"PYTHONPATH": folder, "TMPDIR": str(tmp_path)}
+    owner = subprocess.Popen(
+        [sys.executable, "-c", program], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert owner.stdout is not None
+    server = psutil.Process(int(owner.stdout.readline()))
+    assert server.name() == "Xvfb"
+    owner.kill()
+    owner.communicate()
+    wait_until(lambda: not server.is_running(), 5, "the X server to end")

@@ -15,6 +15,8 @@ _TERMINAL = re.compile(r"tty[1-9]\d*|pts/\d+")
 # The kernel moves the time only when it leaves its stretch of 8 s, so that nobody can tell the
 # length of a password: input may be this much younger than the access time.
 ROUNDED = 8.0
+# Terminal windows come and go, the consoles of a computer do not, among hundreds of devices.
+LIST_CONSOLES_EVERY = 60.0
 
 
 class Terminals:
@@ -25,9 +27,11 @@ class Terminals:
     def __init__(self, devices: Path = Path("/dev")) -> None:
         self._devices = devices
         self._seen_at: float | None = None
+        self._consoles: list[str] = []
+        self._list_consoles_at = 0.0
 
     def read(self, now: Moment) -> Reading:
-        accessed = self._last_access()
+        accessed = self._last_access(now)
         if accessed is None:
             why = f"there is no terminal in {self._devices}"
             return Reading(self.name, "terminal", False, why, self._seen_at)
@@ -40,18 +44,23 @@ class Terminals:
     def close(self) -> None:
         pass
 
-    def _last_access(self) -> float | None:
+    def _last_access(self, now: Moment) -> float | None:
         """The youngest access time of any terminal, in wall-clock seconds."""
+        if now.boot >= self._list_consoles_at:
+            self._consoles = _terminals(self._devices, "")
+            self._list_consoles_at = now.boot + LIST_CONSOLES_EVERY
         times: list[float] = []
-        for folder, prefix in ((self._devices, ""), (self._devices / "pts", "pts/")):
+        for path in self._consoles + _terminals(self._devices, "pts/"):
             try:
-                names = os.listdir(folder)
+                times.append(os.stat(path).st_atime)
             except OSError:
-                continue
-            for name in names:
-                if _TERMINAL.fullmatch(prefix + name):
-                    try:
-                        times.append(os.stat(folder / name).st_atime)
-                    except OSError:
-                        continue  # It was closed since it was listed.
+                continue  # It was closed since it was listed.
         return max(times, default=None)
+
+
+def _terminals(devices: Path, folder: str) -> list[str]:
+    try:
+        names = os.listdir(devices / folder)
+    except OSError:
+        return []
+    return [f"{devices}/{folder}{name}" for name in names if _TERMINAL.fullmatch(folder + name)]
