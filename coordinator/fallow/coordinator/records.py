@@ -164,7 +164,8 @@ class JobRecord(Struct, frozen=True, kw_only=True, gc=False):
 class AttemptRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One attempt. Key: `id`.
 
-    `cpus` and `memory` (bytes) are what it was given, `assigned` and `closed` wall-clock seconds
+    `cpus` and `memory` (bytes) are what it was given, `whole` that this is the workstation's all;
+    `assigned` and `closed` wall-clock seconds
     here, `started` and `ended` wall-clock seconds of its workstation, None where unknown.
     `run_seconds` and `paused_seconds` are as last saved. `doubtful`: its workstation is silent, so
     another attempt may start, but this one may still win.
@@ -175,6 +176,7 @@ class AttemptRecord(Struct, frozen=True, kw_only=True, gc=False):
     state: AttemptState
     cpus: int
     memory: int
+    whole: bool = False
     assigned: float
     exit: Exit | None = None
     manifest: str | None = None
@@ -220,8 +222,8 @@ class EventRecord(Struct, frozen=True, kw_only=True, gc=False):
 
     `ref` is NAMESPACE:BATCH[/JOB] or "", `attempt` 0 when it is about no attempt. Kinds: joined,
     revoked, online, offline, verdict, quarantined, submitted, removed, killed, held, assigned,
-    staging, building, running, ending, paused, resumed, finished, doubtful, ended, done, built,
-    build_failed, trouble.
+    staging, building, running, ending, paused, resumed, finished, stopping, doubtful, ended,
+    done, built, build_failed, trouble.
     """
 
     wall: float

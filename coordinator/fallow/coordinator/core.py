@@ -1,0 +1,341 @@
+"""The coordinator's decisions: events in, what to save, send and do out.
+
+Not the shell (`server`): nothing here reads a clock or touches a socket or a disk. The caller
+saves all of a Step before it sends or does any of it, and calls `plan` once per turn of its loop.
+"""
+
+from msgspec.structs import replace
+
+from fallow.coordinator import asking, hearing, invariants, lookup, status
+from fallow.coordinator import attempt as attempts
+from fallow.coordinator import job as jobs
+from fallow.coordinator.attempt import is_over
+from fallow.coordinator.events import (
+    AgentSaid,
+    Answer,
+    ClientAsked,
+    CommitFailed,
+    CommitIncomplete,
+    Committed,
+    Event,
+    Expired,
+    NodeJoined,
+    NodeRevoked,
+    Step,
+    Submission,
+    ToNode,
+)
+from fallow.coordinator.lives import happen, happen_to_job, is_committing, stop
+from fallow.coordinator.plan import Group, Placement, plan, unfit
+from fallow.coordinator.records import (
+    Assigned,
+    AttemptRecord,
+    Done,
+    JobRecord,
+    Loaded,
+    NodeRecord,
+    Queued,
+)
+from fallow.coordinator.world import LiveBatch, World
+from fallow.shared.errors import FallowError
+from fallow.shared.ids import AttemptId, JobId
+from fallow.shared.messages import (
+    Assign,
+    ClientReply,
+    JobSpec,
+    Kill,
+    Missing,
+    Nodes,
+    NodesReply,
+    Remove,
+    Status,
+    StatusReply,
+)
+from fallow.shared.moments import Moment
+from fallow.shared.sweep import Expansion
+
+OVERSLEPT = 30.0
+"""An alarm later than this by so many seconds means that this computer slept, not the others."""
+
+
+class Core:
+    """All that the coordinator knows and decides."""
+
+    def __init__(self, boot_id: str) -> None:
+        self.world = World(boot_id)
+
+    # --- the shell's side -------------------------------------------------------------------------
+
+    def restore(self, loaded: Loaded, now: Moment) -> Step:
+        """Take in what the store holds; live attempts await a Report from now on.
+
+        The Step repeats effects that may have been lost with the last process. Events of commits
+        that are on disk already must come next.
+        """
+        world = self.world
+        for node in loaded.nodes:
+            world.add_node(node, now)
+        for attempt in loaded.attempts:
+            world.attempts[attempt.id] = attempt
+            if is_over(attempt):
+                continue
+            if attempt.node not in world.nodes:
+                world.add_node(NodeRecord(name=attempt.node, joined=now.wall), now)
+            world.nodes[attempt.node].attempts[attempt.id] = attempt
+        by_batch: dict[str, list[JobRecord]] = {each.uid: [] for each in loaded.batches}
+        for job in loaded.jobs:
+            by_batch[job.id.batch].append(job)
+        for record in sorted(loaded.batches, key=lambda each: (each.submitted, each.uid)):
+            batch = world.add_batch(record, Expansion(record.batch))
+            ordered = sorted(by_batch[record.uid], key=lambda job: job.id.index)
+            world.add_jobs(batch, ordered, now)
+            for job in ordered:
+                if type(job.state) is Done and job.state.outcome == "succeeded":
+                    self._count_success(batch, job)
+        for build in loaded.builds:
+            if build.node in world.nodes:
+                world.nodes[build.node].builds[build.batch] = build
+            if build.log is not None and build.batch in world.batches:
+                world.do(hearing.keep_log(world, build))
+        for attempt in sorted(loaded.attempts, key=lambda each: each.closed or 0.0):
+            if is_over(attempt):
+                world.charge(attempt)
+            else:
+                self._watch(attempt, now)
+        return world.drain()
+
+    def handle(self, event: Event, now: Moment) -> Step:
+        """Take in one event; the Step's saves must be on disk before the rest of it is done."""
+        due = self.world.next_alarm()
+        if due is not None and now.boot - due > OVERSLEPT:
+            for node in self.world.nodes.values():
+                node.heard += now.boot - due
+        match event:
+            case AgentSaid(name, message):
+                hearing.hear(self.world, name, message, now)
+            case Committed() | CommitIncomplete() | CommitFailed():
+                self._on_commit(event, now)
+            case ClientAsked():
+                self._on_question(event, now)
+            case Submission():
+                asking.submit(self.world, event, now)
+            case NodeJoined(name):
+                self._on_joined(name, now)
+            case NodeRevoked(name):
+                self._on_revoked(name, now)
+            case Expired():
+                self._on_expired(now)
+        return self.world.drain()
+
+    def plan(self, now: Moment) -> Step:
+        """Place queued jobs, if anything changed since the last time that could let one start."""
+        world = self.world
+        if not world.plan_wanted:
+            return Step()
+        world.plan_wanted = False
+        groups = world.groups()
+        if groups:
+            every = (node.seat(now) for node in world.nodes.values() if not node.record.revoked)
+            seats = [seat for seat in every if seat is not None]
+            for placement in plan(groups, seats, world.shares(now.wall)):
+                self._place(placement, now)
+            for group in groups:
+                if any(group.batch in seat.failed_builds for seat in seats):
+                    self._hold_unbuildable(group, now)
+        return world.drain()
+
+    def deadline(self) -> float | None:
+        """The boot-clock second at which Expired is due, or None."""
+        return self.world.next_alarm()
+
+    def check(self) -> list[str]:
+        """Every rule about the whole that does not hold; empty unless there is a bug."""
+        return invariants.violations(self.world)
+
+    # --- questions of the shell -------------------------------------------------------------------
+
+    def find(self, ref: str) -> tuple[LiveBatch, JobRecord | None]:
+        """The batch, and the job where one is named; FallowError when none or several are meant."""
+        return lookup.find(self.world, ref)
+
+    def attempts_of(self, job: JobId) -> tuple[AttemptRecord, ...]:
+        """All attempts of a job, oldest first."""
+        record = self.world.job(job)
+        return tuple(self.world.attempts_of(record)) if record is not None else ()
+
+    def spec(self, attempt: AttemptId) -> JobSpec | None:
+        """What its workstation was told to run, None for an attempt of a batch that is gone."""
+        record = self.world.attempts.get(attempt)
+        batch = self.world.batches.get(attempt.batch)
+        if record is None or batch is None:
+            return None
+        return self._spec(batch, record)
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _on_commit(self, event: Committed | CommitIncomplete | CommitFailed, now: Moment) -> None:
+        world = self.world
+        if world.committing.get(event.attempt.job) == event.attempt:
+            del world.committing[event.attempt.job]
+        record = world.attempts.get(event.attempt)
+        job = world.job(event.attempt.job)
+        if record is None or job is None:
+            return
+        match event:
+            case Committed(_, outcome):
+                happen(world, record, attempts.Kept(outcome), now)
+                return
+            case CommitFailed(_, text, permanent):
+                batch = world.batches[job.id.batch]
+                world.say(now.wall, "trouble", batch, job, record, text=text)
+                if permanent:
+                    happen(world, record, attempts.Unusable(text), now)
+            case CommitIncomplete(_, missing):
+                if not job.killed:
+                    world.send(ToNode(record.node, Missing(record.id, missing)))
+        if job.killed:
+            # The kill came while the commit was under way.
+            stop(world, world.attempts[event.attempt], "kill", now)
+
+    def _on_question(self, event: ClientAsked, now: Moment) -> None:
+        world, body = self.world, event.body
+        match body:
+            case Kill() | Remove():
+                asking.end(world, event.reply, event.caller, body, now)
+                return
+            case Nodes():
+                nodes = sorted(world.nodes.values(), key=lambda node: node.name)
+                shown = [status.node_status(world, node, now) for node in nodes]
+                world.send(Answer(event.reply, NodesReply(tuple(shown))))
+            case Status():
+                answer: ClientReply
+                try:
+                    answer = self._status(body, now)
+                except FallowError as error:
+                    answer = asking.failed(error)
+                world.send(Answer(event.reply, answer))
+
+    def _status(self, body: Status, now: Moment) -> StatusReply:
+        world = self.world
+        if body.ref is None:
+            batches = world.batches.values()
+            return StatusReply(tuple(status.batch_status(world, each, now) for each in batches))
+        batch, job = lookup.find(world, body.ref)
+        shown: tuple[JobRecord, ...] | None = None
+        if body.jobs:
+            end = None if body.limit is None else body.after + body.limit
+            shown = (job,) if job is not None else tuple(batch.jobs[body.after : end])
+        return StatusReply((status.batch_status(world, batch, now, shown),))
+
+    def _on_joined(self, name: str, now: Moment) -> None:
+        world = self.world
+        known = world.nodes.get(name)
+        if known is not None and known.record.revoked is None:
+            return
+        sessions = known.record.sessions if known is not None else 0
+        record = NodeRecord(name=name, joined=now.wall, sessions=sessions)
+        if known is not None:
+            known.record = record
+        else:
+            world.add_node(record, now)
+        world.save(record)
+        world.say(now.wall, "joined", node=name)
+
+    def _on_revoked(self, name: str, now: Moment) -> None:
+        node = self.world.nodes.get(name)
+        if node is None or node.record.revoked is not None:
+            return
+        node.close(now)
+        node.record = replace(node.record, revoked=now.wall)
+        self.world.save(node.record)
+        self.world.say(now.wall, "revoked", node=name)
+        for record in list(node.attempts.values()):
+            if not is_committing(self.world, record):
+                stop(self.world, record, "lost", now)
+                happen(self.world, self.world.attempts[record.id], attempts.Silent(), now)
+
+    def _on_expired(self, now: Moment) -> None:
+        world = self.world
+        for _, what, (batch, index, number) in world.due(now):
+            match what:
+                case "replan":
+                    world.plan_wanted = True
+                case "refile":
+                    world.refile(JobId(batch, index), now)
+                case "silence":
+                    self._on_silence(AttemptId(batch, index, number), now)
+
+    def _on_silence(self, id: AttemptId, now: Moment) -> None:
+        world = self.world
+        record = world.attempts.get(id)
+        if record is None or is_over(record):
+            return
+        lost_after = world.batches[id.batch].record.lost_after
+        silent_at = world.nodes[record.node].heard + lost_after
+        if now.boot < silent_at:
+            world.watch(id, silent_at)
+        else:
+            if not is_committing(world, record):
+                happen(world, record, attempts.Silent(), now)
+            world.watch(id, now.boot + lost_after)
+
+    # --- placing ----------------------------------------------------------------------------------
+
+    def _place(self, placement: Placement, now: Moment) -> None:
+        world = self.world
+        job = world.job(placement.job)
+        node = world.nodes[placement.node]
+        session = node.session
+        assert job is not None
+        assert session is not None
+        batch = world.batches[job.id.batch]
+        record = AttemptRecord(
+            id=AttemptId(job.id.batch, job.id.index, job.attempts + 1),
+            node=placement.node,
+            state=Assigned(),
+            cpus=placement.cpus,
+            memory=placement.memory,
+            whole=placement.whole,
+            assigned=now.wall,
+        )
+        world.put_attempt(record)
+        happen_to_job(world, job, jobs.Placed(record.id.number), now)
+        world.say(now.wall, "assigned", batch, job, record)
+        node.last_batch = job.id.batch
+        n = session.said[record.id] = session.next_n()
+        world.send(ToNode(node.name, Assign(n, record.id, self._spec(batch, record))))
+        self._watch(record, now)
+
+    def _spec(self, batch: LiveBatch, record: AttemptRecord) -> JobSpec:
+        memory = None if record.whole else record.memory
+        return batch.specifications.job(record.id.index, batch.record.owner, record.cpus, memory)
+
+    def _watch(self, record: AttemptRecord, now: Moment) -> None:
+        lost_after = self.world.batches[record.id.batch].record.lost_after
+        self.world.watch(record.id, now.boot + lost_after)
+
+    def _hold_unbuildable(self, group: Group, now: Moment) -> None:
+        """Hold a group's jobs when its build failed on every workstation that could run them."""
+        world = self.world
+        failed = []
+        for node in world.nodes.values():
+            seat = node.seat(now)
+            if node.record.revoked is not None or seat is None or unfit(group, seat) is not None:
+                continue
+            if group.batch not in seat.failed_builds:
+                return
+            failed.append(node.name)
+        if not failed:
+            return
+        logs = ", ".join(f"build_output_{name}.txt" for name in sorted(failed))
+        why = f"the build failed on every workstation that fits; see {logs} among the results"
+        for index in list(group.jobs):
+            job = world.job(JobId(group.batch, index))
+            if job is not None and type(job.state) is Queued:
+                happen_to_job(world, job, jobs.Hold(why), now)
+
+    def _count_success(self, batch: LiveBatch, job: JobRecord) -> None:
+        record = status.current_attempt(self.world, job)
+        if record is not None:
+            batch.successes += 1
+            batch.success_seconds += record.run_seconds

@@ -1,0 +1,186 @@
+"""A workstation as seen from here: its session, its word about itself, its builds and its room.
+
+Not what becomes of its runs (`hearing`, `lives`), nor what is kept of it (`records.NodeRecord`).
+"""
+
+from collections import deque
+
+from fallow.coordinator.attempt import takes_room
+from fallow.coordinator.plan import Seat
+from fallow.coordinator.records import AttemptRecord, BuildRecord, NodeRecord
+from fallow.shared.ids import AttemptId, JobId
+from fallow.shared.messages import Report, RunReport
+from fallow.shared.moments import Moment
+from fallow.shared.runs import RunState, Verdict
+
+REPORT_EVERY = 3.0
+"""Seconds between Reports where nothing changes."""
+QUIET_AFTER = 15.0
+"""After so many seconds without a Report, a workstation counts as offline for new work."""
+QUICK = 5.0
+"""A failure after fewer running seconds is a quick one."""
+QUICK_FAILURES = 5
+"""So many different jobs failing quickly within QUICK_WINDOW look like the workstation's fault."""
+QUICK_WINDOW = 60.0
+QUARANTINE = 600.0
+"""Seconds without new jobs for a workstation that fails everything."""
+
+
+class Session:
+    """One conversation with a workstation's agent, from its Hello on."""
+
+    __slots__ = ("n", "number", "said", "seq", "told")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.seq = -1
+        self.n = 0
+        self.said: dict[AttemptId, int] = {}  # the n of each Assign
+        self.told: set[AttemptId] = set()  # withdrawn in this session
+
+    def next_n(self) -> int:
+        self.n += 1
+        return self.n
+
+
+class Workstation:
+    """One workstation: what is kept of it, and what only the present connection says."""
+
+    __slots__ = (
+        "accepting",
+        "attempts",
+        "builds",
+        "heard",
+        "last_batch",
+        "quarantined",
+        "quick",
+        "record",
+        "runs",
+        "session",
+        "since",
+        "strays",
+        "verdict",
+    )
+
+    def __init__(self, record: NodeRecord, now: Moment) -> None:
+        self.record = record
+        self.session: Session | None = None
+        self.heard = now.boot  # boot-clock seconds of its last word, or of our start
+        self.since: float | None = None  # wall-clock seconds of the last change of its verdict
+        self.verdict: Verdict | None = None
+        self.accepting = False
+        self.runs: dict[AttemptId, RunReport] = {}  # as of the last Report
+        self.strays = 0  # runs of the last Report that nobody wants and that still take room
+        self.attempts: dict[AttemptId, AttemptRecord] = {}  # those here that have not ended
+        self.builds: dict[str, BuildRecord] = {}
+        self.last_batch: str | None = None
+        self.quick: deque[tuple[float, JobId]] = deque(maxlen=4 * QUICK_FAILURES)
+        self.quarantined: float | None = None  # boot-clock end
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    def is_news(self, report: Report) -> bool:
+        """Whether the Report is of this session and newer than any before; remembers it if so."""
+        session = self.session
+        if session is None or report.session != session.number or report.seq <= session.seq:
+            return False
+        session.seq = report.seq
+        return True
+
+    def open(self, record: NodeRecord, now: Moment) -> Session:
+        """Begin a session; what the one before had said counts no more."""
+        self.record = record
+        self.session = Session(record.sessions)
+        self.heard = now.boot
+        self.since = now.wall
+        self.verdict = None
+        self.accepting = False
+        self.strays = 0
+        return self.session
+
+    def close(self, now: Moment) -> None:
+        """End the session: it said Bye, or its key was revoked."""
+        self.session = None
+        self.verdict = None
+        self.accepting = False
+        self.runs = {}
+        self.strays = 0
+        self.since = now.wall
+
+    def is_online(self, now: Moment) -> bool:
+        """Whether it has a session and was heard of lately."""
+        return self.session is not None and now.boot - self.heard < QUIET_AFTER
+
+    def closed(self, now: Moment) -> str | None:
+        """Why no new job may start here now, as the end of a sentence; None when one may."""
+        if self.record.revoked is not None:
+            return "is no longer part of the group"
+        if not self.is_online(now):
+            return "is offline"
+        if self.verdict is None:
+            return "has only just connected"
+        if not self.verdict.accepts:
+            return (
+                f"does not take jobs now: {self.verdict.why}"
+                if self.verdict.why
+                else ("does not take jobs now")
+            )
+        if not self.accepting:
+            return "takes no new jobs"
+        if self.is_quarantined(now):
+            return "failed many jobs one after the other and is left alone for a while"
+        if self.strays:
+            return "is ending a job that is not wanted any more"
+        return None
+
+    def is_quarantined(self, now: Moment) -> bool:
+        return self.quarantined is not None and now.boot < self.quarantined
+
+    def state(self, now: Moment) -> str:
+        """One word: revoked, offline, quarantined, paused, running, finishing or idle."""
+        if self.record.revoked is not None:
+            return "revoked"
+        if not self.is_online(now):
+            return "offline"
+        if self.is_quarantined(now):
+            return "quarantined"
+        if self.verdict is not None and not self.verdict.runs:
+            return "paused"
+        if any(takes_room(attempt) for attempt in self.attempts.values()):
+            return "running" if self.accepting else "finishing"
+        return "idle"
+
+    def seat(self, now: Moment) -> Seat | None:
+        """What the planner sees; None until it has said what it offers."""
+        resources = self.record.resources
+        if resources is None:
+            return None
+        cpus, memory = resources.cpus, resources.memory
+        for attempt in self.attempts.values():
+            if takes_room(attempt):
+                cpus -= attempt.cpus
+                memory -= attempt.memory
+        built = [uid for uid, build in self.builds.items() if build.state != "failed"]
+        if self.last_batch in built:
+            built.remove(self.last_batch)
+            built.insert(0, self.last_batch)
+        return Seat(
+            name=self.record.name,
+            closed=self.closed(now),
+            cpus=resources.cpus,
+            memory=resources.memory,
+            free_cpus=cpus,
+            free_memory=memory,
+            capabilities=frozenset(resources.capabilities),
+            affine=tuple(built),
+            failed_builds=frozenset(
+                uid for uid, build in self.builds.items() if build.state == "failed"
+            ),
+        )
+
+
+def is_at_work(state: RunState) -> bool:
+    """Whether a run in this state still takes processors of its workstation."""
+    return state.__struct_config__.tag not in {"finished", "declined"}

@@ -1,0 +1,384 @@
+"""Everything the core knows, in memory: records, their indexes, and the effects of this step.
+
+Not the rules: this keeps counts, queues and alarms in step with the records that the rules put.
+Mutable, and touched only from within one step; the records in it are frozen.
+"""
+
+import heapq
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+from fallow.coordinator.attempt import is_over
+from fallow.coordinator.events import Do, Send, Step
+from fallow.coordinator.fairshare import LIVE_WEIGHT, Usage, charge, fade
+from fallow.coordinator.node import Workstation
+from fallow.coordinator.plan import Group
+from fallow.coordinator.queue import Kind, Queue
+from fallow.coordinator.records import (
+    Active,
+    Assigned,
+    AttemptRecord,
+    BatchRecord,
+    BuildRecord,
+    Collecting,
+    Done,
+    DropBatch,
+    EventRecord,
+    Held,
+    JobRecord,
+    Live,
+    NodeRecord,
+    Queued,
+    Save,
+    Waiting,
+)
+from fallow.shared.ids import AttemptId, JobId
+from fallow.shared.jobspec import Specifications
+from fallow.shared.messages import JobStateName
+from fallow.shared.moments import Deadline, Moment
+from fallow.shared.sweep import Expansion
+
+Alarm: TypeAlias = tuple[float, Literal["silence", "refile", "replan"], tuple[str, int, int]]
+"""Boot-clock seconds, what to do then, and with which attempt or job."""
+_NOBODY = ("", 0, 0)
+
+_ADVANCE: dict[JobStateName, int] = {
+    "stopping": 0,
+    "staging": 1,
+    "building": 2,
+    "paused": 3,
+    "running": 4,
+    "collecting": 5,
+}
+
+
+class LiveBatch:
+    """One batch in memory."""
+
+    def __init__(self, record: BatchRecord, expansion: Expansion, order: int) -> None:
+        self.record = record
+        self.expansion = expansion
+        self.order = order
+        self.specifications = Specifications(record.batch, expansion, record.contents)
+        self.jobs: list[JobRecord] = []
+        self.shown: list[JobStateName] = []
+        self.tally: dict[JobStateName, int] = {}
+        self.queue = Queue()
+        self.active: set[int] = set()
+        self.slots = 0  # how many jobs ran at once when last some did
+        self.success_seconds = 0.0
+        self.successes = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether every job is done."""
+        done = sum(self.tally.get(each, 0) for each in ("succeeded", "failed", "killed"))
+        return done == len(self.jobs)
+
+    def kind(self, index: int) -> Kind:
+        """The job's kind as long as it avoids nobody."""
+        resources = self.expansion.resources(index)
+        return Kind(resources.cpus, resources.memory)
+
+    def ref(self, job: JobRecord | None = None) -> str:
+        """NAMESPACE:BATCH or NAMESPACE:BATCH/JOB."""
+        head = f"{self.record.namespace}:{self.record.name}"
+        return f"{head}/{job.name}" if job is not None else head
+
+
+class World:
+    """All batches, attempts and workstations, and what the present step has to save and send."""
+
+    def __init__(self, boot_id: str) -> None:
+        self.boot_id = boot_id
+        self.batches: dict[str, LiveBatch] = {}
+        self.names: dict[tuple[str, str], str] = {}
+        self.once: dict[tuple[str, str], str] = {}
+        self.attempts: dict[AttemptId, AttemptRecord] = {}
+        self.nodes: dict[str, Workstation] = {}
+        self.usage: dict[str, Usage] = {}
+        self.committing: dict[JobId, AttemptId] = {}
+        self.alarms: list[Alarm] = []
+        self.plan_wanted = True
+        self._orders = 0
+        self._save: list[Save] = []
+        self._send: list[Send] = []
+        self._do: list[Do] = []
+
+    # --- the effects of this step ---
+
+    def save(self, record: Save) -> None:
+        self._save.append(record)
+
+    def send(self, message: Send) -> None:
+        self._send.append(message)
+
+    def do(self, effect: Do) -> None:
+        self._do.append(effect)
+
+    def say(
+        self,
+        wall: float,
+        kind: str,
+        batch: LiveBatch | None = None,
+        job: JobRecord | None = None,
+        attempt: AttemptRecord | None = None,
+        node: str = "",
+        text: str = "",
+    ) -> None:
+        """Add a line to the audit."""
+        self._save.append(
+            EventRecord(
+                wall=wall,
+                kind=kind,
+                ref=batch.ref(job) if batch is not None else "",
+                node=attempt.node if attempt is not None else node,
+                attempt=attempt.id.number if attempt is not None else 0,
+                text=text,
+            )
+        )
+
+    def drain(self) -> Step:
+        """The step's effects; the next step begins with none."""
+        if not (self._save or self._send or self._do):
+            return Step()
+        step = Step(tuple(self._save), tuple(self._send), tuple(self._do))
+        self._save, self._send, self._do = [], [], []
+        return step
+
+    # --- looking up ---
+
+    def job(self, id: JobId) -> JobRecord | None:
+        batch = self.batches.get(id.batch)
+        if batch is None or not 0 <= id.index < len(batch.jobs):
+            return None
+        return batch.jobs[id.index]
+
+    def attempts_of(self, job: JobRecord) -> list[AttemptRecord]:
+        """All attempts of the job, oldest first."""
+        batch, index = job.id.batch, job.id.index
+        every = (AttemptId(batch, index, number) for number in range(1, job.attempts + 1))
+        return [self.attempts[id] for id in every if id in self.attempts]
+
+    def groups(self) -> list[Group]:
+        """What the planner sees of the queues."""
+        return [
+            Group(
+                batch.record.uid,
+                batch.record.owner,
+                batch.order,
+                jobs,
+                kind.cpus,
+                kind.memory,
+                batch.record.batch.meta.capabilities,
+                frozenset(kind.avoid),
+            )
+            for batch in self.batches.values()
+            if len(batch.queue)
+            for kind, jobs in batch.queue.groups.items()
+        ]
+
+    def shares(self, wall: float) -> dict[str, float]:
+        """What each owner's use of late counts, live processors included."""
+        found = {owner: fade(usage, wall) for owner, usage in self.usage.items()}
+        for node in self.nodes.values():
+            for attempt in node.attempts.values():
+                owner = self.batches[attempt.id.batch].record.owner
+                found[owner] = found.get(owner, 0.0) + attempt.cpus * LIVE_WEIGHT
+        return found
+
+    # --- putting ---
+
+    def add_batch(self, record: BatchRecord, expansion: Expansion) -> LiveBatch:
+        """Take a batch in; its jobs follow by `add_jobs`."""
+        self._orders += 1
+        batch = LiveBatch(record, expansion, self._orders)
+        self.batches[record.uid] = batch
+        self.names[record.namespace, record.name] = record.uid
+        self.once[record.owner, record.once] = record.uid
+        return batch
+
+    def add_jobs(self, batch: LiveBatch, jobs: Iterable[JobRecord], now: Moment) -> None:
+        """Take the batch's jobs in, by rising index."""
+        plain: dict[Kind, list[int]] = {}
+        for job in jobs:
+            index = len(batch.jobs)
+            batch.jobs.append(job)
+            shown = self.shown(job)
+            batch.shown.append(shown)
+            batch.tally[shown] = batch.tally.get(shown, 0) + 1
+            state = job.state
+            if type(state) is Queued:
+                if state.not_before is None and not state.avoid:
+                    plain.setdefault(batch.kind(index), []).append(index)
+                else:
+                    self._file(batch, job, state, now)
+            elif type(state) is Active:
+                batch.active.add(index)
+        for kind, indices in plain.items():
+            batch.queue.fill(kind, indices)
+        self.plan_wanted = True
+
+    def drop_batch(self, batch: LiveBatch) -> None:
+        """Forget the batch and all below it, here and in the store."""
+        uid = batch.record.uid
+        del self.batches[uid]
+        del self.names[batch.record.namespace, batch.record.name]
+        self.once.pop((batch.record.owner, batch.record.once), None)
+        for job in batch.jobs:
+            for attempt in self.attempts_of(job):
+                del self.attempts[attempt.id]
+        for node in self.nodes.values():
+            node.builds.pop(uid, None)
+            node.attempts = {id: each for id, each in node.attempts.items() if id.batch != uid}
+        self.save(DropBatch(uid))
+
+    def put_job(self, old: JobRecord, new: JobRecord, now: Moment) -> None:
+        """Replace a job's record."""
+        batch = self.batches[new.id.batch]
+        index = new.id.index
+        batch.jobs[index] = new
+        self.save(new)
+        was, state = old.state, new.state
+        if was is not state:
+            if type(was) is Queued:
+                batch.queue.drop(index, batch.kind(index))
+            elif type(was) is Active:
+                batch.active.discard(index)
+            if type(state) is Queued:
+                self._file(batch, new, state, now)
+            elif type(state) is Active:
+                batch.active.add(index)
+        if batch.active:
+            batch.slots = len(batch.active)
+        self.show(new)
+
+    def put_attempt(self, record: AttemptRecord) -> None:
+        """Replace an attempt's record, or add one."""
+        self.attempts[record.id] = record
+        node = self.nodes.get(record.node)
+        if node is not None:
+            if is_over(record):
+                node.attempts.pop(record.id, None)
+            else:
+                node.attempts[record.id] = record
+        self.save(record)
+
+    def put_build(self, record: BuildRecord) -> None:
+        self.nodes[record.node].builds[record.batch] = record
+        self.save(record)
+
+    def add_node(self, record: NodeRecord, now: Moment) -> Workstation:
+        node = self.nodes[record.name] = Workstation(record, now)
+        return node
+
+    def charge(self, attempt: AttemptRecord) -> None:
+        """Put an ended attempt on its owner's account."""
+        batch = self.batches.get(attempt.id.batch)
+        if batch is None or attempt.closed is None or not attempt.run_seconds:
+            return
+        owner = batch.record.owner
+        used = attempt.run_seconds * attempt.cpus
+        self.usage[owner] = charge(self.usage.get(owner, Usage()), used, attempt.closed)
+
+    # --- the shown state ---
+
+    def show(self, job: JobRecord) -> None:
+        """Bring the counts in step with a job or one of its attempts."""
+        batch = self.batches[job.id.batch]
+        was, shown = batch.shown[job.id.index], self.shown(job)
+        if was != shown:
+            batch.shown[job.id.index] = shown
+            batch.tally[was] -= 1
+            batch.tally[shown] = batch.tally.get(shown, 0) + 1
+
+    def shown(self, job: JobRecord) -> JobStateName:
+        """The job's state in the words of `status`."""
+        state = job.state
+        kind = type(state)
+        if kind is Queued:
+            return "queued"
+        if type(state) is Done:
+            return state.outcome
+        if kind is Waiting:
+            return "waiting"
+        if kind is Held:
+            return "held"
+        if type(state) is not Active:
+            return "exported"
+        if job.killed:
+            return "stopping"
+        batch, index = job.id.batch, job.id.index
+        names = [_shown(self.attempts[AttemptId(batch, index, n)]) for n in state.attempts]
+        return max(names, key=_ADVANCE.__getitem__)
+
+    # --- the queue and the alarms ---
+
+    def _file(self, batch: LiveBatch, job: JobRecord, state: Queued, now: Moment) -> None:
+        index = job.id.index
+        if state.not_before is not None:
+            left = state.not_before.remaining(now, self.boot_id)
+            if left > 0:
+                batch.queue.set_aside(index)
+                self.alarm(now.boot + left, "refile", (job.id.batch, index, 0))
+                return
+        kind = batch.kind(index)
+        if state.avoid:
+            left_by_node = {
+                each.node: each.until.remaining(now, self.boot_id) for each in state.avoid
+            }
+            avoid = sorted(node for node, left in left_by_node.items() if left > 0)
+            if avoid:
+                kind = kind._replace(avoid=tuple(avoid))
+                first = min(left_by_node[node] for node in avoid)
+                self.alarm(now.boot + first, "refile", (job.id.batch, index, 0))
+        batch.queue.add(index, kind)
+        self.plan_wanted = True
+
+    def refile(self, id: JobId, now: Moment) -> None:
+        """Look again at when and where a queued job may start."""
+        job = self.job(id)
+        if job is not None and type(job.state) is Queued:
+            batch = self.batches[id.batch]
+            batch.queue.drop(id.index, batch.kind(id.index))
+            self._file(batch, job, job.state, now)
+
+    def alarm(
+        self,
+        boot: float,
+        what: Literal["silence", "refile", "replan"],
+        whom: tuple[str, int, int] = _NOBODY,
+    ) -> None:
+        """Ask for an Expired at this boot-clock second."""
+        heapq.heappush(self.alarms, (boot, what, whom))
+
+    def watch(self, attempt: AttemptId, boot: float) -> None:
+        """Look at this boot-clock second whether the attempt's workstation is silent."""
+        self.alarm(boot, "silence", (attempt.batch, attempt.index, attempt.number))
+
+    def next_alarm(self) -> float | None:
+        return self.alarms[0][0] if self.alarms else None
+
+    def due(self, now: Moment) -> list[Alarm]:
+        """Take the alarms that have come."""
+        found = []
+        while self.alarms and self.alarms[0][0] <= now.boot:
+            found.append(heapq.heappop(self.alarms))
+        return found
+
+    def deadline(self, seconds: float, now: Moment) -> Deadline:
+        return Deadline.after(seconds, now, self.boot_id)
+
+
+def _shown(attempt: AttemptRecord) -> JobStateName:
+    state = attempt.state
+    if type(state) is Live:
+        if state.frozen:
+            return "paused"
+        # While ending, the outputs are being hashed.
+        return "collecting" if state.phase == "ending" else state.phase
+    if type(state) is Assigned:
+        return "staging"
+    if type(state) is Collecting:
+        return "collecting"
+    return "stopping"
