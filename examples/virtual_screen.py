@@ -13,10 +13,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
+
+import screen_windows
+from screen_windows import Area
+
+__all__ = ["Area", "ScreenError", "VirtualScreen"]
 
 PROGRAMS = {
     "Xvfb": "xvfb",
@@ -47,24 +52,6 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 
 class ScreenError(RuntimeError):
     """The virtual screen cannot start, or lost a part; the message says which."""
-
-
-@dataclass(frozen=True)
-class Area:
-    """A window on the screen: its id, and its place in pixels from the top left corner."""
-
-    window: int
-    x: int
-    y: int
-    width: int
-    height: int
-    name: str = ""
-    program: str = ""
-
-    @property
-    def middle(self) -> tuple[int, int]:
-        """The point to click."""
-        return self.x + self.width // 2, self.y + self.height // 2
 
 
 class VirtualScreen:
@@ -129,7 +116,8 @@ class VirtualScreen:
             self._start_bus()
         if self.window_manager:
             manager = self._serve("openbox", "--sm-disable")
-            self._wait_for(self._managed, manager, "openbox")
+            managed = partial(screen_windows.is_managed, self.display)
+            self._wait_for(managed, manager, "openbox")
         self.start_tray(self.tray)
 
     def stop(self) -> None:
@@ -204,11 +192,7 @@ class VirtualScreen:
                 os.close(write)
         self.display = f":{said.decode().strip()}"
         self.env["DISPLAY"] = self.display
-        with self._connection() as x:
-            root = x.screen().root
-            root.change_attributes(background_pixel=self.background)
-            root.clear_area(0, 0, *self.size)
-            x.sync()
+        screen_windows.paint(self.display, self.background)
 
     def _start_bus(self) -> None:
         socket = self.folder / "bus"
@@ -226,7 +210,8 @@ class VirtualScreen:
                 *("trayer", "--edge", "bottom", "--align", "right", "--widthtype", "request"),
                 *("--height", "32", "--SetDockType", "true", "--transparent", "false"),
             )
-            self._wait_for(self._has_tray, self._tray, "trayer")
+            has_tray = partial(screen_windows.has_tray, self.display)
+            self._wait_for(has_tray, self._tray, "trayer")
 
     def stop_tray(self) -> None:
         """Ends the tray host, as when a panel crashes."""
@@ -369,82 +354,14 @@ class VirtualScreen:
 
     # -- what is on the screen
 
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[Any]:
-        from Xlib import display
-
-        connection = display.Display(self.display)
-        try:
-            yield connection
-        finally:
-            connection.close()
-
-    def _managed(self) -> bool:
-        with self._connection() as x:
-            name = x.get_atom("_NET_SUPPORTING_WM_CHECK")
-            return x.screen().root.get_full_property(name, 0) is not None
-
-    def _has_tray(self) -> bool:
-        with self._connection() as x:
-            return bool(x.get_selection_owner(x.get_atom("_NET_SYSTEM_TRAY_S0")))
-
     def icon_window(self, program: str = "") -> Area | None:
         """The icon (of `program`, where there are several) in the XEmbed tray; None: no icon."""
-        with self._connection() as x:
-            embedded = x.get_atom("_XEMBED_INFO")
-            for window, depth in _tree(x.screen().root):
-                # Depth 1 is a window that waits to be embedded.
-                if depth < 2 or window.get_full_property(embedded, 0) is None:
-                    continue
-                area = _area(x, window)
-                if area and area.width > 8 and program in area.program:
-                    return area
-        return None
+        return screen_windows.icon(self.display, program)
 
     def popups(self) -> list[Area]:
         """Menus and tooltips on the screen: visible windows that no window manager frames."""
-        with self._connection() as x:
-            found = [
-                _area(x, window)
-                for window in x.screen().root.query_tree().children
-                if window.get_attributes().override_redirect
-            ]
-        return [
-            area for area in found if area and min(area.width, area.height) > 8 and area.program
-        ]
+        return screen_windows.popups(self.display)
 
     def windows(self) -> list[Area]:
         """Visible windows that the window manager frames."""
-        with self._connection() as x:
-            state = x.get_atom("WM_STATE")
-            found = [
-                _area(x, window)
-                for window, _ in _tree(x.screen().root)
-                if window.get_full_property(state, 0) is not None
-            ]
-        return [area for area in found if area and area.program not in ("", "panel")]
-
-
-def _tree(window: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
-    from Xlib import error
-
-    with contextlib.suppress(error.BadWindow):
-        for child in window.query_tree().children:
-            yield child, depth + 1
-            yield from _tree(child, depth + 1)
-
-
-def _area(x: Any, window: Any) -> Area | None:
-    """Where a window is on the screen; None if it is hidden or just went away."""
-    from Xlib import X, error
-
-    try:
-        if window.get_attributes().map_state != X.IsViewable:
-            return None
-        size = window.get_geometry()
-        place = x.screen().root.translate_coords(window, 0, 0)
-        program = window.get_wm_class() or ("", "")
-        name = window.get_wm_name() or ""
-    except (error.BadWindow, error.BadDrawable):
-        return None
-    return Area(window.id, place.x, place.y, size.width, size.height, str(name), program[0])
+        return screen_windows.framed(self.display)
