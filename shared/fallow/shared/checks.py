@@ -12,7 +12,7 @@ from fallow.shared.batch import Batch, Command, File, Line, Python, Resources, S
 from fallow.shared.errors import BatchError
 from fallow.shared.ids import name_problem
 from fallow.shared.placeholders import parse, quote, show
-from fallow.shared.sweep import MOST_JOBS, Combinations, Expansion, is_template
+from fallow.shared.sweep import MOST_JOBS, Expansion, is_template
 
 _RESERVED = ("cpus", "gpus", "index", "name", "zip", "exclude", "file")
 _PER_JOB = ("index", "name", "cpus")
@@ -28,9 +28,9 @@ def check(batch: Batch) -> Expansion:
     elif batch.command is not None and batch.python is None:
         _check_command(batch.command, expansion)
     else:
-        found = "both" if batch.python is not None else "neither"
+        found = "are both" if batch.python is not None else "is neither"
         raise BatchError(
-            f"A batch has either `python` or `command`, here is {found}",
+            f"A batch has either `python` or `command`, here {found}",
             hint="" if batch.python is not None else "add a section `python:` or `command:`",
         )
     return expansion
@@ -79,7 +79,8 @@ def _check_command(command: Command, expansion: Expansion) -> None:
     if command.initialize.run is not None:
         here = (*place, "initialize", "run")
         _check_line(command.initialize.run, here)
-        _check_known(_texts_of(command.initialize.run), ("cpus",), here, "the build")
+        later = tuple(command.sweep.values) if command.sweep is not None else ()
+        _check_known(_texts_of(command.initialize.run), ("cpus",), here, "the build", later)
     if command.sweep is not None:
         _check_sweep(command, command.sweep, expansion)
     else:
@@ -114,8 +115,7 @@ def _check_sweep(command: Command, sweep: Sweep, expansion: Expansion) -> None:
     _check_sweep_names(command.name, expansion)
     _check_work(command.run, command.env, place, (*declared, *_PER_JOB))
     if isinstance(command.run, str):
-        combinations = Combinations(sweep)
-        columns = dict(combinations.columns())
+        columns = expansion.columns()
         for name in _within_quotes(command.run):
             texts = expansion.names() if name == "name" else map(show, columns.get(name, ()))
             _check_plain(name, texts, (*place, "run"))
@@ -168,7 +168,9 @@ def _check_line(line: Line, place: Place) -> None:
         raise BatchError("The command is empty", path=place)
 
 
-def _check_known(texts: Sequence[str], known: Sequence[str], place: Place, what: str) -> None:
+def _check_known(
+    texts: Sequence[str], known: Sequence[str], place: Place, what: str, later: Sequence[str] = ()
+) -> None:
     for text in texts:
         if "{" not in text:
             continue
@@ -177,7 +179,7 @@ def _check_known(texts: Sequence[str], known: Sequence[str], place: Place, what:
                 continue
             if name == "gpus":
                 raise BatchError("{gpus} is known, but this release gives jobs no GPU", path=place)
-            if name in _PER_JOB:
+            if name in _PER_JOB or name in later:
                 raise BatchError(f"{{{name}}} is not known yet in {what}", path=place)
             shown = ", ".join(f"{{{each}}}" for each in known)
             close = get_close_matches(name, known, n=1, cutoff=0.6)
@@ -239,13 +241,23 @@ def _check_sweep_names(template: str, expansion: Expansion) -> None:
             )
         folded = name.casefold()
         if folded in seen:
-            used = parse(template).names
-            missing = [each for each in expansion.values(0) if each not in used]
-            hint = f"add {{{missing[0]}}}" if missing else "put a separator between the values"
             raise BatchError(
-                f"Two jobs would be called {name!r}", hint=f"{hint}, or {{index}}", path=place
+                f"Two jobs would be called {name!r}",
+                hint=f"{_how_to_differ(template, expansion)}, or use {{index}}",
+                path=place,
             )
         seen.add(folded)
+
+
+def _how_to_differ(template: str, expansion: Expansion) -> str:
+    used = parse(template).names
+    for name in expansion.columns():
+        if name not in used:
+            return f"add {{{name}}}"
+    for name, column in expansion.columns().items():
+        if len(set(map(show, column))) < len(column):
+            return f"{name} has the same value twice"
+    return "put a separator between the values"
 
 
 def _check_command_files(command: Command, expansion: Expansion) -> None:

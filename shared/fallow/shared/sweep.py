@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import product
-from math import lcm, prod
+from math import isfinite, lcm, prod
 from typing import Final
 
 from msgspec import Struct
@@ -86,6 +86,10 @@ class Expansion:
     def values(self, index: int) -> dict[str, Scalar]:
         """The job's sweep values by name; empty where there is no sweep."""
         return self._combinations.values(index) if self._combinations is not None else {}
+
+    def columns(self) -> dict[str, Sequence[Scalar]]:
+        """All the values of each name of the sweep; empty where there is no sweep."""
+        return dict(self._combinations.columns()) if self._combinations is not None else {}
 
     def resources(self, index: int) -> Resources:
         """What the job needs: its own word where it has one, else the batch's."""
@@ -179,7 +183,7 @@ class Combinations:
         total = prod(sizes)
         if total > MOST_JOBS:
             raise BatchError(
-                f"The sweep has {total:,} combinations; {MOST_JOBS:,} are allowed",
+                f"The sweep has {_count(total)} combinations; {MOST_JOBS:,} are allowed",
                 hint="split it into several batches",
                 path=_SWEEP,
             )
@@ -269,6 +273,11 @@ def is_template(file: File) -> bool:
     return "{" in file.path or (file.alias is not None and "{" in file.alias)
 
 
+def _count(number: int) -> str:
+    # Python refuses to print very long numbers, and nobody reads them.
+    return f"{number:,}" if number < 10**12 else f"more than {10**12:,}"
+
+
 def _within(index: int, size: int) -> int:
     if not 0 <= index < size:
         raise IndexError(f"there is no job {index} among {size}")
@@ -281,6 +290,8 @@ def _column(name: str, values: tuple[Scalar, ...] | Range) -> Sequence[Scalar]:
         if not values:
             raise BatchError(f"{name} has no values", path=path)
         return values
+    if not all(isfinite(number) for number in (values.start, values.to, values.step)):
+        raise BatchError("A range needs finite numbers", path=path)
     start, to, step = (Fraction(repr(number)) for number in (values.start, values.to, values.step))
     if not step:
         raise BatchError("The step is 0, so the range never ends", path=(*path, "step"))
@@ -291,9 +302,16 @@ def _column(name: str, values: tuple[Scalar, ...] | Range) -> Sequence[Scalar]:
             hint="exchange `from` and `to`, or the sign of `step`",
             path=path,
         )
+    count = int((to - start) // step) + 1
+    if count > MOST_JOBS:
+        raise BatchError(
+            f"{name} has {_count(count)} values; {MOST_JOBS:,} are allowed",
+            hint="check `from`, `to` and `step`",
+            path=path,
+        )
     scale = lcm(start.denominator, step.denominator)
     first, stride = int(start * scale), int(step * scale)
-    numerators = range(first, first + int((to - start) // step) * stride + stride, stride)
+    numerators = range(first, first + count * stride, stride)
     whole = all(isinstance(number, int) for number in (values.start, values.step))
     return numerators if whole else Steps(numerators, scale)
 

@@ -70,8 +70,11 @@ def compose(text: str) -> yaml.Node:
         hint = ""
         if "\\t" in problem or (mark and "\t" in _line_at(text, mark.line)):
             hint = "indent with spaces; YAML allows no tabs"
-        elif "single document" in (error.context or "") + problem:
+        elif problem == "but found another document":
+            problem, error.context = "a second document begins here", None
             hint = "put every batch into a file of its own"
+        elif isinstance(error, yaml.parser.ParserError | yaml.scanner.ScannerError):
+            hint = "look for a bracket, quote or colon that is missing here or just above"
         detail = f"{error.context}." if error.context and error.context != problem else ""
         raise BatchError(
             f"This is not YAML: {problem}", detail, hint, line=mark.line + 1 if mark else None
@@ -149,7 +152,12 @@ class Reader:
             here = (*path, key)
             if key not in shape.keys:
                 if key not in shape.later:
-                    fail(key_node, path, f"`{key}` is no key of this place", nearest(key, known))
+                    fail(
+                        key_node,
+                        path,
+                        f"`{key}` is no key of this place",
+                        nearest(key, known, tuple(shape.keys)),
+                    )
                 if not is_null(value):
                     fail(
                         key_node,
@@ -195,7 +203,7 @@ class Reader:
         value = self.scalar(node, path, "Text")
         if value in _NULL and is_null(node):
             fail(
-                node, path, "Text is expected here, but there is none", "put it in quotes if needed"
+                node, path, "Text is expected here, but there is none", 'for an empty text write ""'
             )
         return value
 
@@ -270,12 +278,10 @@ def guess_number(text: str) -> int | float | str:
     return text
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """A hint that names the nearest known word, or all of them when none is near."""
+def nearest(word: str, known: Sequence[str], listed: Sequence[str]) -> str:
+    """A hint that names the nearest known word, or those to list when none is near."""
     close = get_close_matches(word, known, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean `{close[0]}`?"
-    return f"known here: {', '.join(known)}" if known else ""
+    return f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(listed)}"
 
 
 def _describe(node: yaml.Node) -> str:
