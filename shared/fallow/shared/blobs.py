@@ -15,6 +15,7 @@ from pathlib import Path
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 1 << 20
+_PUSH = 8 << 20  # bytes appended between two nudges to the disk
 _STALE = 5.0  # seconds without a byte after which somebody else may go on with a partial blob
 
 
@@ -58,6 +59,7 @@ class Partial:
         self.closed = False
         self._store = store
         self._path = path
+        self._pushed = 0
         self._digest = hashlib.sha256()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._take_up_prefix()
@@ -72,6 +74,12 @@ class Partial:
             view = view[os.write(self._file, view) :]
         self.offset = offset + len(data)
         self.touched = now
+        if self._store.durable and self.offset - self._pushed >= _PUSH:
+            # Starts the writing without waiting for it, so that `finish` has little left to force.
+            os.posix_fadvise(
+                self._file, self._pushed, self.offset - self._pushed, os.POSIX_FADV_DONTNEED
+            )
+            self._pushed = self.offset
 
     def finish(self) -> None:
         """Verify, force to disk and put in place; CorruptBlob discards it. From any thread."""
