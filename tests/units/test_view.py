@@ -4,7 +4,7 @@ import pytest
 
 from fallow.shared.runs import Progress, Reason
 from fallow.tray.status import AgentStatus, RunStatus
-from fallow.tray.view import Item, Menu, PauseFor, Resume, menu
+from fallow.tray.view import Item, Menu, PauseFor, Resume, StartAgent, menu
 
 RUN = RunStatus("sweep", "re100", "ana", "running", progress=Progress(0.43))
 HERE = Reason("input", "you are here", 600.0)
@@ -108,3 +108,10 @@ def test_pauses_are_offered_by_length() -> None:
 def test_runs_are_listed_with_owner_and_progress() -> None:
     shown = show(AgentStatus("running", "online", "away", runs=(RUN,)))
     assert "re100 (sweep, ana): running, 43%" in texts(shown)
+
+
+def test_an_agent_that_is_not_there_can_be_started_and_not_paused() -> None:
+    shown = show(None)
+    assert StartAgent() in [item.intent for item in shown.items if isinstance(item, Item)]
+    assert "Pause" not in texts(shown)
+    assert "Start it again" not in texts(show(AgentStatus("idle", "online", "away")))

@@ -6,7 +6,6 @@ The opposites are the cores, which have neither sockets nor a clock.
 
 import contextlib
 import signal
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -14,47 +13,13 @@ from typing import Generic, TypeVar
 
 from fallow.shared.clock import Clock
 from fallow.shared.transport import Poller, Source
+from fallow.shared.waker import Waker
 
 E = TypeVar("E")
 
 # The poll runs by a clock that stands still while the computer sleeps, deadlines by one that does
 # not: after a wake-up a deadline is at most this late (seconds).
 _LONGEST_POLL = 10.0
-
-
-class Waker:
-    """Wakes a poll from another thread, or from a signal."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
-
-    def fileno(self) -> int:
-        return self._reader.fileno()
-
-    def wake(self) -> None:
-        # A full buffer means that a wake-up is already on its way.
-        with contextlib.suppress(BlockingIOError):
-            self._writer.send(b"\0")
-
-    def drain(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._reader.recv(4096):
-                pass
-
-    @contextlib.contextmanager
-    def woken_by_signals(self) -> Generator[None]:
-        """While it lasts, every signal with a handler wakes the poll; main thread only."""
-        before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(before)
-
-    def close(self) -> None:
-        self._reader.close()
-        self._writer.close()
 
 
 class Loop(Generic[E]):

@@ -28,7 +28,6 @@ from fallow.shared.exchange import (
     TransferEvent,
 )
 from fallow.shared.keys import KeyPair
-from fallow.shared.loop import Waker
 from fallow.shared.messages import (
     CHUNK,
     DATA_VERBS,
@@ -47,6 +46,7 @@ from fallow.shared.transport import (
     ServerSocket,
     Wire,
 )
+from fallow.shared.waker import Waker
 
 log = logging.getLogger(__name__)
 

@@ -33,18 +33,26 @@ class About(Struct, frozen=True):
 
 
 class Quit(Struct, frozen=True):
-    """End the icon; what runs under an agent of its own goes on."""
+    """End the icon: nobody watches this desk then, and its agent runs no jobs unwatched."""
 
 
-Intent: TypeAlias = PauseFor | PauseUntilTomorrow | Resume | About | Quit
+class StartAgent(Struct, frozen=True):
+    """Start the part that runs jobs, which does not answer."""
+
+
+Intent: TypeAlias = PauseFor | PauseUntilTomorrow | Resume | About | Quit | StartAgent
 
 
 class Item(Struct, frozen=True):
-    """One line of the menu: with `children` a submenu, with neither them nor an intent a text."""
+    """One line of the menu: with `children` a submenu, with neither them nor an intent a text.
+
+    `hint` is a sentence on what follows from choosing it.
+    """
 
     text: str
     intent: Intent | None = None
     children: tuple["Item", ...] = ()
+    hint: str = ""
 
 
 class Separator(Struct, frozen=True):
@@ -68,6 +76,12 @@ PAUSES = (
     Item("Until I resume", PauseFor(None)),
 )
 
+QUIT = Item(
+    "Quit",
+    Quit(),
+    hint="Without the icon Fallow cannot see whether you are there, and runs no jobs here.",
+)
+
 Say: TypeAlias = Callable[[float], str]
 """Turns a wall-clock instant into the words of this desk: "14:30", "tomorrow 08:00"."""
 
@@ -83,7 +97,9 @@ def menu(status: AgentStatus | None, say: Say) -> Menu:
         items += [Separator(), Item("Pause", children=PAUSES)]
         if status.paused_by_hand:
             items.append(Item("Resume", Resume()))
-    items += [Separator(), Item("About Fallow", About()), Item("Quit", Quit())]
+    else:
+        items += [Separator(), Item("Start it again", StartAgent())]
+    items += [Separator(), Item("About Fallow", About()), QUIT]
     return Menu(icon, alt, f"Fallow: {headline}", tuple(items))
 
 

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from fallow.shared.clock import Clock
 from fallow.shared.moments import Moment
 from fallow.tray.presence import Facts, Pause, Reading
-from fallow.tray.sensors.logind import Logind
 from fallow.tray.sensors.power import on_battery
 from fallow.tray.sensors.pynput_input import PynputInput
 from fallow.tray.sensors.sensor import Sensor
-from fallow.tray.sensors.terminals import Terminals
 from fallow.tray.sensors.xscreensaver import XScreenSaver
 
 log = logging.getLogger(__name__)
@@ -26,6 +24,10 @@ SHORTEST_SLEEP = 1.0
 
 def for_agent() -> list[Sensor]:
     """What can be seen without a screen: who is logged in, and who types in a terminal."""
+    # The tray needs neither, and the library for the system bus is large.
+    from fallow.tray.sensors.logind import Logind
+    from fallow.tray.sensors.terminals import Terminals
+
     return [Logind(), Terminals()]
 
 

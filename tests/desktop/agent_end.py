@@ -1,0 +1,73 @@
+"""The agent's end of the local socket, which says whatever status a test wants.
+
+Not an agent: it judges nothing and runs nothing. The socket and its words are the real ones.
+"""
+
+import threading
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from fallow.shared.clock import SystemClock
+from fallow.shared.loop import Loop
+from fallow.tray import local
+from fallow.tray.status import AgentStatus
+
+
+class Heard(NamedTuple):
+    """One request: of which connection, at which boot-clock second; None when it has gone."""
+
+    who: str
+    at: float
+    request: local.LocalRequest | None
+
+
+class AgentEnd:
+    """Serves in a thread; `heard` is everything that came so far, `refuse` what it says no to."""
+
+    def __init__(self, data_dir: Path, status: AgentStatus | None = None) -> None:
+        self.data_dir = data_dir
+        self.status = status or AgentStatus("idle", "online", "away")
+        self.heard: list[Heard] = []
+        self.refuse: type[local.LocalRequest] | None = None
+        self._clock = SystemClock()
+        self._loop: Loop[AgentStatus] = Loop(
+            self._clock, on_event=self._publish, on_turn=lambda: None, deadline=lambda: None
+        )
+        self._server = local.LocalServer(data_dir, on_request=self._answer, on_gone=self._gone)
+        self._thread = threading.Thread(target=self._loop.run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._server.watch(self._loop)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.stop()
+        self._thread.join(5)
+        self._server.close()
+
+    def say(self, status: AgentStatus) -> None:
+        """Publishes this from now on."""
+        self._loop.post(status)
+
+    def said(self, kind: type) -> list[local.LocalRequest]:
+        """The requests of one kind, in order."""
+        came = (each.request for each in self.heard)
+        return [request for request in came if request is not None and isinstance(request, kind)]
+
+    def _publish(self, status: AgentStatus) -> None:
+        self.status = status
+        self._server.publish(status)
+
+    def _answer(
+        self, visitor: local.Visitor, request: local.LocalRequest
+    ) -> local.LocalReply | None:
+        self.heard.append(Heard(visitor.name, self._clock.now().boot, request))
+        if self.refuse is not None and isinstance(request, self.refuse):
+            return local.CannotBe("This cannot be", "So says the test.", "ask for less")
+        if isinstance(request, local.AskStatus | local.Subscribe):
+            return local.StatusIs(self.status)
+        return None if isinstance(request, local.Activity) else local.Done()
+
+    def _gone(self, visitor: local.Visitor) -> None:
+        self.heard.append(Heard(visitor.name, self._clock.now().boot, None))

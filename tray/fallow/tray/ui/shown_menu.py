@@ -1,0 +1,110 @@
+"""A Menu value as a QMenu: texts change in place, other changes wait until nobody looks.
+
+Not what is in it (`view`). The opposite is `window`, which shows the same Menu without a tray.
+"""
+
+from collections.abc import Sequence
+
+from PySide6 import QtCore, QtGui, QtWidgets
+
+from fallow.tray.view import Intent, Item, Menu, Separator
+
+
+class ShownMenu(QtCore.QObject):
+    """Keeps one QMenu for the life of the icon; `chosen` carries the Intent of a click."""
+
+    chosen = QtCore.Signal(object)
+
+    def __init__(self, parent: QtCore.QObject | None = None) -> None:
+        super().__init__(parent)
+        self.menu = QtWidgets.QMenu()
+        self.menu.setToolTipsVisible(True)
+        self.menu.aboutToShow.connect(self._refresh)
+        self.menu.aboutToHide.connect(self._hidden)
+        self._wanted: tuple[Item | Separator, ...] = ()
+        self._level = Level(self.menu, self.chosen)
+
+    def show(self, menu: Menu) -> None:
+        """Shows this from now on; an open menu keeps its lines and only changes their texts."""
+        self._wanted = menu.items
+        # A line that moves under the pointer would be clicked by mistake.
+        if not self.menu.isVisible() or self._level.fits(menu.items):
+            self._refresh()
+
+    def _hidden(self) -> None:
+        # Qt still has to deliver the click that closed the menu.
+        QtCore.QTimer.singleShot(0, self._refresh)
+
+    def _refresh(self) -> None:
+        self._level.show(self._wanted)
+
+
+class Level:
+    """The lines of one QMenu, each with its intent or its submenu."""
+
+    def __init__(self, menu: QtWidgets.QMenu, chosen: QtCore.SignalInstance) -> None:
+        self._menu = menu
+        self._chosen = chosen
+        self._items: tuple[Item | Separator, ...] = ()
+        self._actions: list[QtGui.QAction] = []
+        self._below: dict[int, Level] = {}
+
+    def fits(self, items: Sequence[Item | Separator]) -> bool:
+        """Whether only texts differ from what is shown."""
+        return [_kind(item) for item in items] == [_kind(item) for item in self._items]
+
+    def show(self, items: tuple[Item | Separator, ...]) -> None:
+        if items == self._items:
+            return
+        if not self.fits(items):
+            self._build(items)
+        self._items = items
+        for number, (item, action) in enumerate(zip(items, self._actions, strict=True)):
+            if isinstance(item, Separator):
+                continue
+            text = item.text.replace("&", "&&")
+            if action.text() != text:
+                action.setText(text)
+            if action.toolTip() != item.hint:
+                action.setToolTip(item.hint)
+            if number in self._below:
+                self._below[number].show(item.children)
+
+    def _build(self, items: tuple[Item | Separator, ...]) -> None:
+        for below in self._below.values():
+            below._menu.deleteLater()
+        self._below.clear()
+        self._menu.clear()
+        self._actions = []
+        for number, item in enumerate(items):
+            if isinstance(item, Separator):
+                self._actions.append(self._menu.addSeparator())
+                continue
+            if item.children:
+                submenu = QtWidgets.QMenu(self._menu)
+                self._below[number] = Level(submenu, self._chosen)
+                self._actions.append(self._menu.addMenu(submenu))
+                continue
+            action = self._menu.addAction("")
+            action.setEnabled(item.intent is not None)
+            action.triggered.connect(lambda _checked=False, n=number: self._click(n))
+            self._actions.append(action)
+
+    def _click(self, number: int) -> None:
+        intent = self.intent(number)
+        if intent is not None:
+            self._chosen.emit(intent)
+
+    def intent(self, number: int) -> Intent | None:
+        """What the line of this number asks for."""
+        item = self._items[number] if number < len(self._items) else None
+        return item.intent if isinstance(item, Item) else None
+
+
+def _kind(item: Item | Separator) -> str:
+    """What must stay the same for a line to change only its text."""
+    if isinstance(item, Separator):
+        return "-"
+    if item.children:
+        return f"> {' '.join(_kind(child) for child in item.children)}"
+    return "." if item.intent is None else type(item.intent).__name__

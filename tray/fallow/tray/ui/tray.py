@@ -1,0 +1,160 @@
+"""The icon, its menu and its window as one: what the agent says is shown, what is clicked is said.
+
+Not how the program starts (`app`), and no decision: each intent becomes one request to the agent.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import assert_never
+
+from PySide6 import QtCore, QtWidgets
+
+from fallow.shared.clock import SystemClock
+from fallow.shared.errors import FallowError
+from fallow.shared.waker import Waker
+from fallow.tray import hours, local, view
+from fallow.tray.line import Line
+from fallow.tray.status import AgentStatus
+from fallow.tray.ui.about import about, complain
+from fallow.tray.ui.icon import TrayIcon
+from fallow.tray.ui.one_per_session import Session
+from fallow.tray.ui.shown_menu import ShownMenu
+from fallow.tray.ui.window import Window
+
+StartAgent = Callable[[], int | None]
+"""Starts an agent where none answers; the number of its process, None when there was one."""
+
+
+class Tray(QtCore.QObject):
+    """All that this desktop session has of Fallow; `started` is the agent that it started."""
+
+    # Emitted in the line's thread, received in Qt's.
+    status_came = QtCore.Signal(object)
+    refused = QtCore.Signal(object)
+
+    def __init__(self, data_dir: Path, session: Session, start_agent: StartAgent) -> None:
+        super().__init__()
+        self._clock = SystemClock()
+        self._start_agent = start_agent
+        self._started: int | None = None
+        self._status: AgentStatus | None = None
+        self._menu: view.Menu | None = None
+        self._boxes: dict[str, QtWidgets.QMessageBox] = {}
+        self._session = session
+        self._shown_menu = ShownMenu(self)
+        self._shown_menu.chosen.connect(self._choose)
+        self._window = Window()
+        self._window.chosen.connect(self._choose)
+        self._icon = TrayIcon(self._shown_menu.menu, self)
+        self._icon.activated.connect(self._window.bring_up)
+        self._icon.trayless.connect(self._without_tray)
+        self._icon.appeared.connect(self._with_tray)
+        self._knocks = QtCore.QSocketNotifier(
+            session.fileno(), QtCore.QSocketNotifier.Type.Read, self
+        )
+        self._knocks.activated.connect(self._knocked)
+        self.status_came.connect(self._take)
+        self.refused.connect(self._complain)
+        self.line = Line(data_dir, self.status_came.emit, self.refused.emit)
+
+    def start(self) -> None:
+        """Starts an agent where none answers, and the line to it."""
+        self._ensure_agent()
+        self.line.start()
+
+    def _ensure_agent(self) -> None:
+        try:
+            self._started = self._start_agent() or self._started
+        except FallowError as error:
+            self._complain(error)
+
+    # -- what comes
+
+    def _take(self, status: AgentStatus | None) -> None:
+        first = self._menu is None
+        self._status = status
+        now = self._clock.now().wall
+        menu = view.menu(status, lambda wall: hours.say(wall, now))
+        if menu != self._menu:
+            self._menu = menu
+            self._shown_menu.show(menu)
+            self._icon.show(menu)
+            self._window.show_menu(menu)
+        if first:
+            self._icon.start()
+
+    def _knocked(self) -> None:
+        if self._session.answer():
+            self._window.bring_up()
+
+    def _without_tray(self) -> None:
+        self._window.stays = True
+        self._window.bring_up()
+
+    def _with_tray(self) -> None:
+        # The window stood in for the icon; one that a person opened stays.
+        if self._window.stays:
+            self._window.hide()
+        self._window.stays = False
+
+    # -- what is asked
+
+    def _choose(self, intent: view.Intent) -> None:
+        match intent:
+            case view.PauseFor(seconds=seconds):
+                self.line.say(local.PauseFor(seconds))
+            case view.PauseUntilTomorrow():
+                self.line.say(local.PauseFor(hours.until_tomorrow(self._clock.now().wall)))
+            case view.Resume():
+                self.line.say(local.Resume())
+            case view.StartAgent():
+                self._ensure_agent()
+                self.line.retry()
+            case view.About():
+                self._keep("about", about())
+            case view.Quit():
+                self._quit()
+            case _:
+                assert_never(intent)
+
+    def _complain(self, error: FallowError) -> None:
+        # The same complaint twice is one box.
+        if error.title not in self._boxes:
+            self._keep(error.title, complain(error))
+
+    def _keep(self, name: str, box: QtWidgets.QMessageBox) -> None:
+        if (before := self._boxes.pop(name, None)) is not None:
+            before.close()
+        self._boxes[name] = box
+        box.finished.connect(lambda _=0: self._boxes.pop(name, None))
+
+    def _quit(self) -> None:
+        """Whoever quits wants nothing of Fallow: an agent that this icon started ends with it."""
+        status = self._status
+        if status is not None and self._started is not None and status.pid == self._started:
+            os.kill(status.pid, signal.SIGTERM)
+        QtWidgets.QApplication.quit()
+
+
+def run(data_dir: Path, session: Session, start_agent: StartAgent) -> int:
+    """Shows the icon until somebody quits it or a signal ends it; 0."""
+    app = QtWidgets.QApplication([sys.argv[0]])
+    app.setApplicationName("fallow")
+    app.setApplicationDisplayName("Fallow")
+    app.setDesktopFileName("fallow-tray")
+    app.setQuitOnLastWindowClosed(False)
+    tray = Tray(data_dir, session, start_agent)
+    waker = Waker()
+    notifier = QtCore.QSocketNotifier(waker.fileno(), QtCore.QSocketNotifier.Type.Read)
+    # Python sees a signal only when Python code runs: the notifier is that code.
+    notifier.activated.connect(lambda *_: waker.drain())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: app.quit())
+    with waker.woken_by_signals():
+        tray.start()
+        app.exec()
+    tray.line.close()
+    return 0
