@@ -74,7 +74,7 @@ def test_a_job_changes_its_state_and_keeps_its_attempts(store: Store, state: Job
     ended = replace(an_attempt(), state=Ended("lost", "its workstation forgot it"), closed=9.0)
     store.commit([changed, ended])
     assert store.load().jobs == (changed,)
-    assert store.attempts(changed.id) == [ended]
+    assert store.load().attempts == (ended,)
 
 
 def test_a_dropped_batch_takes_all_with_it_but_the_audit(store: Store, tmp_path: Path) -> None:
@@ -117,17 +117,6 @@ def test_a_transaction_is_all_or_nothing(store: Store) -> None:
 def test_the_order_within_a_transaction_does_not_matter(store: Store) -> None:
     store.commit([an_attempt(), a_job(), a_batch()])
     assert len(store.load().attempts) == 1
-
-
-def test_jobs_are_found_and_paged(store: Store) -> None:
-    store.commit([a_batch(jobs=20), *(a_job(index) for index in range(20))])
-    assert [job.id.index for job in store.jobs(UID, 5, 3)] == [5, 6, 7]
-    found = store.find_job(UID, "job_17")
-    assert found is not None
-    assert found.id.index == 17
-    assert store.find_job(UID, "job_99") is None
-    assert store.find_batches(None, "sweep") == [(UID, "ana", "sweep")]
-    assert store.find_batches("bob", "sweep") == []
 
 
 def test_keys_and_tokens_come_back(store: Store) -> None:

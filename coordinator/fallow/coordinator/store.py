@@ -47,6 +47,12 @@ class Committing(Struct, frozen=True):
     deposit: Deposit
 
 
+class Undone(Struct, frozen=True):
+    """That commit was not begun after all: something was missing."""
+
+    attempt: AttemptId
+
+
 class BuildOutputKept(Struct, frozen=True):
     """A build's output lies beside the jobs of this batch."""
 
@@ -69,7 +75,15 @@ class Cleared(Struct, frozen=True):
 
 
 AnySave: TypeAlias = (
-    Save | KeyRecord | TokenRecord | Committing | Deposited | BuildOutputKept | Doomed | Cleared
+    Save
+    | KeyRecord
+    | TokenRecord
+    | Committing
+    | Deposited
+    | Undone
+    | BuildOutputKept
+    | Doomed
+    | Cleared
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -178,49 +192,14 @@ class Store:
         """The batches whose results are still to be removed."""
         return [Doomed(*row) for row in self._query("SELECT uid, namespace, name FROM doomed")]
 
-    def batch(self, uid: str) -> BatchRecord | None:
-        for row in self._query("SELECT record FROM batch WHERE uid = ?", (uid,)):
-            return msgspec.json.decode(row[0], type=BatchRecord)
-        return None
-
-    def find_batches(self, namespace: str | None, name: str) -> list[tuple[str, str, str]]:
-        """(uid, namespace, name) of the batches of this name, in one namespace or in all."""
-        return [
-            (row[0], row[1], row[2])
-            for row in self._query(
-                "SELECT uid, namespace, name FROM batch WHERE name = ? AND ? IN (namespace, '')"
-                " ORDER BY namespace",
-                (name, namespace or ""),
-            )
-        ]
-
-    def find_job(self, uid: str, name: str) -> JobRecord | None:
-        for row in self._query("SELECT * FROM job WHERE batch = ? AND name = ?", (uid, name)):
-            return _job(row)
-        return None
-
-    def jobs(self, uid: str, after: int, limit: int) -> list[JobRecord]:
-        """Jobs of a batch by number, from `after` on."""
-        rows = self._query(
-            "SELECT * FROM job WHERE batch = ? AND idx >= ? ORDER BY idx LIMIT ?",
-            (uid, after, limit),
-        )
-        return list(map(_job, rows))
-
-    def attempts(self, job: JobId) -> list[AttemptRecord]:
-        """The attempts of a job, oldest first."""
-        rows = self._query(
-            "SELECT * FROM attempt WHERE batch = ? AND idx = ? ORDER BY number",
-            (job.batch, job.index),
-        )
-        return list(map(_attempt, rows))
-
-    def results(self, uid: str, first: int, last: int) -> dict[int, list[tuple[int, str, Row]]]:
+    def results(
+        self, uid: str, first: int, last: int
+    ) -> dict[int, list[tuple[int, str, tuple[str, ...]]]]:
         """Committed results of the jobs from number `first` to `last`.
 
         For each job, by attempt: (number, outcome, empty folders).
         """
-        found: dict[int, list[tuple[int, str, Row]]] = {}
+        found: dict[int, list[tuple[int, str, tuple[str, ...]]]] = {}
         for row in self._query(
             "SELECT idx, number, outcome, folders FROM result"
             " WHERE batch = ? AND idx BETWEEN ? AND ? AND state = 'committed' ORDER BY idx, number",
@@ -458,6 +437,10 @@ _WRITES: dict[type, _Write] = {
             b"",
             _encode(it.folders),
         ),
+    ),
+    Undone: (
+        "DELETE FROM result WHERE batch = ? AND idx = ? AND number = ? AND state = 'committing'",
+        lambda it: _numbers(it.attempt),
     ),
     BuildOutputKept: (
         _upsert("build_output", 2, "batch name hash size"),

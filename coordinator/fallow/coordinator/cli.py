@@ -1,0 +1,224 @@
+"""The command `coordinator`: which verbs there are, and how each one ends.
+
+Not the verbs (`verbs/`), which are imported only when called, so that `--help` is quick.
+Nobody ever sees a traceback: a FallowError is its own words and exit code, anything else is a bug
+of ours and says so.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NamedTuple
+
+import click
+
+from fallow.shared.errors import FallowError
+
+
+class Verb(NamedTuple):
+    summary: str
+    load: Callable[[], click.Command]
+
+
+def _serve() -> click.Command:
+    from fallow.coordinator.verbs.serve import serve
+
+    return serve
+
+
+def _doctor() -> click.Command:
+    from fallow.coordinator.verbs.doctor import doctor
+
+    return doctor
+
+
+def _invite() -> click.Command:
+    from fallow.coordinator.verbs.people import invite
+
+    return invite
+
+
+def _join() -> click.Command:
+    from fallow.coordinator.verbs.people import join
+
+    return join
+
+
+def _keys() -> click.Command:
+    from fallow.coordinator.verbs.people import keys
+
+    return keys
+
+
+def _submit() -> click.Command:
+    from fallow.coordinator.verbs.submit import submit
+
+    return submit
+
+
+def _status() -> click.Command:
+    from fallow.coordinator.verbs.status import status
+
+    return status
+
+
+def _nodes() -> click.Command:
+    from fallow.coordinator.verbs.status import nodes
+
+    return nodes
+
+
+def _logs() -> click.Command:
+    from fallow.coordinator.verbs.logs import logs
+
+    return logs
+
+
+def _pull() -> click.Command:
+    from fallow.coordinator.verbs.pull import pull
+
+    return pull
+
+
+def _kill() -> click.Command:
+    from fallow.coordinator.verbs.change import kill
+
+    return kill
+
+
+def _remove() -> click.Command:
+    from fallow.coordinator.verbs.change import remove
+
+    return remove
+
+
+VERBS = {
+    "serve": Verb("Run the coordinator of a group.", _serve),
+    "invite": Verb("Make a token with which somebody or a workstation can join.", _invite),
+    "join": Verb("Make this account a client of a coordinator.", _join),
+    "keys": Verb("Show who may talk to the coordinator, or shut somebody out.", _keys),
+    "submit": Verb("Check a batch file and hand the batch in.", _submit),
+    "status": Verb("Show batches, their jobs and how far they are.", _status),
+    "nodes": Verb("Show the workstations and what they do.", _nodes),
+    "logs": Verb("Show what a job writes, live while it runs.", _logs),
+    "pull": Verb("Fetch the results of a batch or a job.", _pull),
+    "kill": Verb("Stop a batch or a job for good.", _kill),
+    "remove": Verb("Delete an ended batch with its results.", _remove),
+    "doctor": Verb("Check this installation and say what to do.", _doctor),
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when they are called, not to list them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = VERBS.get(cmd_name)
+        return verb.load() if verb is not None else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, 1)
+            raise click.UsageError(
+                f"There is no verb {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""),
+                ctx,
+            ) from error
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExample:\n  coordinator submit sweep.yaml --wait\n  coordinator pull sweep.yaml",
+)
+@click.option(
+    "--coordinator",
+    "coordinator_",
+    metavar="ADDR",
+    help="A joined tcp:// address, or the data folder of a coordinator on this computer.",
+)
+@click.version_option(package_name="fallow", prog_name="coordinator")
+@click.pass_context
+def entry(context: click.Context, coordinator_: str | None) -> None:
+    """Run batch jobs on a group's own desktop computers."""
+    context.obj = coordinator_
+
+
+def set_up_logging() -> None:
+    """Logs go to stderr, one line each, from the level that FALLOW_LOG names."""
+    level = os.environ.get("FALLOW_LOG", "warning").upper()
+    if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        level = "WARNING"
+    logging.basicConfig(
+        level=level,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+
+
+def main() -> None:
+    """Run the verb of the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
+    """Run one verb and return its exit code; errors are told on stderr."""
+    set_up_logging()
+    try:
+        result = entry.main(args, prog_name="coordinator", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return 130
+    except FallowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output has seen enough, as in `coordinator status | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _bug(error)
+    return result if isinstance(result, int) else 0
+
+
+def _bug(error: Exception) -> int:
+    text = traceback.format_exc()
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        print(text, file=sys.stderr)
+    place = _keep(text)
+    print(
+        f"error: this is a bug in Fallow ({type(error).__name__}: {error})\n"
+        + (f"details for its authors are in {place}" if place else "FALLOW_LOG=debug shows more"),
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _keep(text: str) -> str | None:
+    import tempfile
+
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="fallow-bug-", suffix=".txt")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    except OSError:
+        return None
+    return path

@@ -1,0 +1,157 @@
+"""`coordinator status` and `coordinator nodes`: what there is and how far it is.
+
+Not the figures, which are the coordinator's; only how they are asked for and shown.
+"""
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from fallow.coordinator import render
+from fallow.coordinator.client import Client
+from fallow.coordinator.verbs.options import coordinator_option, example, json_option
+from fallow.shared.messages import (
+    BatchStatus,
+    JobStatus,
+    Nodes,
+    NodesReply,
+    NodeStatus,
+    Status,
+    StatusReply,
+)
+
+_EVERY = 2.0  # seconds between two looks of --watch
+_SHOWN = 200  # jobs a person is shown unless --limit says otherwise
+
+
+@click.command(
+    epilog=example(
+        "coordinator status",
+        "coordinator status ana_cfd:sweep_01 --watch",
+        "coordinator status sweep_01 --json --limit 100 --after 200",
+    )
+)
+@click.argument("ref", required=False)
+@click.option("--watch", is_flag=True, help="Show it anew every 2 seconds until Ctrl-C.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many jobs.")
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Leave out so many jobs.")
+@json_option
+@coordinator_option
+def status(
+    ref: str | None,
+    watch: bool,
+    limit: int | None,
+    after: int,
+    as_json: bool,
+    coordinator: str | None,
+) -> None:
+    """Show all batches, or the jobs of one (REF is [NAMESPACE:]BATCH[/JOB])."""
+    if limit is None and not as_json:
+        limit = _SHOWN
+    ask = Status(ref, jobs=ref is not None, after=after, limit=limit)
+    with Client(coordinator) as client:
+        while True:
+            reply = client.ask(ask, StatusReply)
+            if watch and sys.stdout.isatty():
+                click.clear()
+            if as_json:
+                render.print_json({"batches": [_plain(batch) for batch in reply.batches]})
+            else:
+                _show(reply.batches, named=ref is not None, limit=limit, after=after)
+            if not watch:
+                return
+            sys.stdout.flush()
+            time.sleep(_EVERY)
+
+
+@click.command(epilog=example("coordinator nodes"))
+@json_option
+@coordinator_option
+def nodes(as_json: bool, coordinator: str | None) -> None:
+    """Show the workstations: what each does, or why it does not."""
+    with Client(coordinator) as client:
+        reply = client.ask(Nodes(), NodesReply)
+    if as_json:
+        render.print_json({"nodes": reply.nodes})
+        return
+    if not reply.nodes:
+        print("No workstation has joined yet: see `coordinator invite --help`.")
+        return
+    render.print_table(
+        ("workstation", "state", "why", "since", "cpus", "memory", "runs"),
+        [_node_row(node) for node in reply.nodes],
+    )
+
+
+def _plain(batch: BatchStatus) -> dict[str, Any]:
+    """As JSON has it: `jobs` only when the batch was named."""
+    content = {field: getattr(batch, field) for field in batch.__struct_fields__}
+    if batch.jobs is None:
+        del content["jobs"]
+    return content
+
+
+def _show(batches: tuple[BatchStatus, ...], named: bool, limit: int | None, after: int) -> None:
+    if not batches:
+        print("No batches yet: see `coordinator submit --help`.")
+        return
+    render.print_table(
+        ("batch", "owner", "state", "jobs", "left"), [_batch_row(batch) for batch in batches]
+    )
+    if not named:
+        return
+    for batch in batches:
+        jobs = batch.jobs or ()
+        print()
+        render.print_table(
+            ("job", "state", "workstation", "run", "paused", "progress", "tries", "why"),
+            [_job_row(job) for job in jobs],
+        )
+        total = sum(batch.counts.values())
+        if limit is not None and len(jobs) == limit and after + limit < total:
+            print(f"… of {total} jobs; more with: --after {after + limit}")
+
+
+def counts(counts: dict[str, int]) -> str:
+    """The states that some job is in: "3 queued, 2 running"."""
+    return ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+
+
+def _batch_row(batch: BatchStatus) -> tuple[str, ...]:
+    return (
+        f"{batch.namespace}:{batch.batch}",
+        batch.owner,
+        batch.state,
+        counts(batch.counts),
+        render.duration(batch.eta_seconds),
+    )
+
+
+def _job_row(job: JobStatus) -> tuple[str, ...]:
+    return (
+        job.name,
+        job.state,
+        job.workstation or "",
+        render.duration(job.run_seconds) if job.run_seconds else "",
+        render.duration(job.paused_seconds) if job.paused_seconds else "",
+        render.percent(job.progress),
+        str(job.attempts or ""),
+        job.reason or job.exit or "",
+    )
+
+
+def _node_row(node: NodeStatus) -> tuple[str, ...]:
+    why = node.why
+    if node.until is not None:
+        why += f", until {render.moment(node.until)}"
+    return (
+        node.name,
+        node.state,
+        why,
+        render.moment(node.since),
+        str(node.cpus),
+        render.size(node.memory),
+        ", ".join(node.runs),
+    )

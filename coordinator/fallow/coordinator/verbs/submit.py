@@ -1,0 +1,167 @@
+"""`coordinator submit`: check everything here, send what is missing there, hand the batch in.
+
+Not the checks (`shared.batchfile`, `shared.inputs`) nor the transfer (`shared.transfer`). Nothing
+is saved before the coordinator says so, and saying it again does no harm.
+"""
+
+import secrets
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from fallow.coordinator import render
+from fallow.coordinator.client import Client
+from fallow.coordinator.verbs.options import coordinator_option, example, json_option
+from fallow.coordinator.waiting import Waited, wait_for_batch
+from fallow.shared import batchfile
+from fallow.shared.batchfile import LoadedBatch
+from fallow.shared.errors import BatchError, NotAllSucceeded, Refused, UsageError
+from fallow.shared.ids import name_problem
+from fallow.shared.inputs import Gathered, gather
+from fallow.shared.messages import Need, Submit, Submitted
+
+_MANY = 100_000
+_ROUNDS = 5  # uploads in a row after which a coordinator that still lacks files is not asked again
+
+
+@click.command(
+    epilog=example(
+        "coordinator submit sweep.yaml --dry-run",
+        "coordinator submit sweep.yaml --name sweep_02 --wait",
+    )
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Check everything and send nothing.")
+@click.option("--wait", is_flag=True, help="Wait for the end; exit code 4 unless all succeeded.")
+@click.option("--follow", is_flag=True, help="Show what the jobs write until the end.")
+@click.option("--name", metavar="BATCH", help="Another batch name than the file's.")
+@click.option("--yes", is_flag=True, help=f"Do not mind more than {_MANY:,} jobs.")
+@json_option
+@coordinator_option
+def submit(
+    file: Path,
+    dry_run: bool,
+    wait: bool,
+    follow: bool,
+    name: str | None,
+    yes: bool,
+    as_json: bool,
+    coordinator: str | None,
+) -> None:
+    """Check the batch FILE, send what it needs and hand it in.
+
+    Nothing is sent before every check has passed, and a submit that was cut off leaves no half
+    batch: do it again and it goes on.
+    """
+    loaded = _load(file, name)
+    jobs = len(loaded.expansion)
+    if jobs > _MANY and not yes:
+        raise UsageError(f"{file} makes {jobs:,} jobs", hint="if that is meant: --yes")
+    gathered = _gather(loaded, quiet=as_json)
+    with Client(coordinator) as client:
+        done = _hand_in(client, loaded, gathered, dry_run, quiet=as_json)
+        for warning in done.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        content = {"namespace": done.namespace, "batch": done.batch, "jobs": done.jobs}
+        ref = f"{done.namespace}:{done.batch}"
+        if not as_json:
+            plural = "" if done.jobs == 1 else "s"
+            said = "would be submitted" if dry_run else "submitted"
+            print(f"{ref}: {done.jobs} job{plural} {said}")
+            sys.stdout.flush()
+        if dry_run or not (wait or follow):
+            if as_json:
+                render.print_json({**content, "dry_run": True} if dry_run else content)
+            return
+        waited = _wait(client, ref, follow, quiet=as_json)
+    if as_json:
+        render.print_json({**content, "state": waited.state, "counts": waited.counts})
+    else:
+        print(f"{ref}: {waited.words()}")
+    if not waited.all_succeeded:
+        sys.stdout.flush()
+        raise NotAllSucceeded(
+            f"Not every job of {ref} succeeded", waited.words(), f"see: coordinator status {ref}"
+        )
+
+
+def _load(file: Path, name: str | None) -> LoadedBatch:
+    loaded = batchfile.load(file)
+    if name is not None:
+        problem = name_problem(name)
+        if problem:
+            raise UsageError(f"The batch name {name!r} {problem}", hint="choose another --name")
+        meta = msgspec.structs.replace(loaded.batch.meta, batch_name=name)
+        loaded.batch = msgspec.structs.replace(loaded.batch, meta=meta)
+    return loaded
+
+
+def _gather(loaded: LoadedBatch, quiet: bool) -> Gathered:
+    try:
+        with render.byte_progress("reading", None, quiet) as moved:
+            return gather(loaded.batch, loaded.expansion, loaded.folder, moved)
+    except BatchError as error:
+        raise loaded.locate(error) from None
+
+
+def _hand_in(
+    client: Client, loaded: LoadedBatch, gathered: Gathered, dry_run: bool, quiet: bool
+) -> Submitted:
+    ask = Submit(loaded.batch, gathered.contents, secrets.token_hex(16), dry_run)
+    for _ in range(_ROUNDS):
+        try:
+            reply = client.ask_any(ask, timeout=120.0)
+        except UsageError as error:
+            raise loaded.locate(BatchError(error.title, error.detail, error.hint)) from None
+        if isinstance(reply, Submitted):
+            return reply
+        if isinstance(reply, Need) and not dry_run:
+            _upload(client, gathered, reply.hashes, quiet)
+            continue
+        break
+    raise Refused(
+        "The coordinator still lacks files that were sent to it",
+        hint="look whether its disk is full, and whether the files change all the time",
+    )
+
+
+def _upload(client: Client, gathered: Gathered, hashes: tuple[str, ...], quiet: bool) -> None:
+    import tempfile
+
+    from fallow.shared.blobs import BlobStore
+    from fallow.shared.transfer import Item, move_all
+
+    sizes = gathered.sizes
+    items = [Item(hash, sizes[hash], gathered.files[hash]) for hash in hashes if hash in sizes]
+    way = client.data_way()
+    total = sum(item.size for item in items)
+    with (
+        tempfile.TemporaryDirectory(prefix="fallow-") as scratch,
+        render.byte_progress("sending", total, quiet) as moved,
+    ):
+        so_far = 0
+
+        def on_progress(now: int) -> None:
+            nonlocal so_far
+            moved(now - so_far)
+            so_far = now
+
+        move_all(
+            client.wire,
+            way.addresses,
+            BlobStore(Path(scratch), durable=False),
+            uploads=items,
+            on_progress=on_progress,
+            keys=way.keys,
+            server=way.server,
+        )
+
+
+def _wait(client: Client, ref: str, follow: bool, quiet: bool) -> Waited:
+    try:
+        return wait_for_batch(client, ref, follow=follow and not quiet, quiet=quiet)
+    except KeyboardInterrupt:
+        click.echo(f"\n{ref} goes on without you: coordinator status {ref} --watch", err=True)
+        raise

@@ -1,0 +1,80 @@
+"""Waiting for a batch to end, for `submit --wait`: looking again, and showing how far it is.
+
+Not the looking at one moment (`verbs.status`).
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from fallow.coordinator import render
+from fallow.coordinator.client import Client
+from fallow.coordinator.verbs.logs import Follower
+from fallow.shared.messages import BatchStatus, Status, StatusReply
+
+_FIRST, _LAST = 0.02, 1.0  # seconds between two looks: short for a short batch
+_OVER = ("succeeded", "failed", "killed")
+_QUIET = ("waiting", "queued", "exported")
+
+
+class Waited(Struct, frozen=True):
+    """How the waiting ended: counts per state, and the batch's own word for it."""
+
+    state: str
+    counts: dict[str, int]
+
+    @property
+    def all_succeeded(self) -> bool:
+        return self.counts.get("succeeded", 0) == sum(self.counts.values())
+
+    def words(self) -> str:
+        return ", ".join(f"{number} {state}" for state, number in self.counts.items() if number)
+
+
+def wait_for_batch(client: Client, ref: str, *, follow: bool, quiet: bool) -> Waited:
+    """Look until every job is over, or what is not over is held."""
+    pause = _FIRST
+    followers: dict[str, Follower] = {}
+    with render.job_progress(ref, quiet or follow) as show:
+        while True:
+            batch = _look(client, ref, jobs=follow)
+            show(batch.counts)
+            if follow:
+                _follow(client, ref, batch, followers)
+            over = sum(batch.counts.get(state, 0) for state in _OVER)
+            held = batch.counts.get("held", 0)
+            if over + held == sum(batch.counts.values()):
+                return Waited(batch.state, batch.counts)
+            time.sleep(pause)
+            pause = min(pause * 1.2, _LAST)
+
+
+def _look(client: Client, ref: str, jobs: bool) -> BatchStatus:
+    return client.ask(Status(ref, jobs=jobs), StatusReply).batches[0]
+
+
+def _follow(client: Client, ref: str, batch: BatchStatus, followers: dict[str, Follower]) -> None:
+    """Write what is new of every job that has begun; a job is left alone once nothing can come."""
+    several = len(batch.jobs or ()) > 1
+    for job in batch.jobs or ():
+        if job.state in _QUIET:
+            continue
+        follower = followers.get(job.name)
+        if follower is None:
+            follower = Follower(client, f"{ref}/{job.name}", "stdout", None)
+            followers[job.name] = follower
+        if follower.over:
+            continue
+        more = follower.more(_writer(job.name if several else ""))
+        follower.over = not more and job.state in _OVER
+
+
+def _writer(job: str) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        for line in data.splitlines(keepends=True):
+            sys.stdout.buffer.write(f"{job} | ".encode() + line if job else line)
+        sys.stdout.buffer.flush()
+
+    return write
