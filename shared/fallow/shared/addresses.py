@@ -4,7 +4,6 @@ Not a socket: this names places and makes the one folder a local socket may live
 The opposite is `transport`, which opens what is named here.
 """
 
-import hashlib
 import ipaddress
 import os
 import re
@@ -73,6 +72,9 @@ def make_local_addresses(data_dir: Path) -> tuple[str, str]:
     if len(os.fsencode(home)) <= _SOCKET_PATH_LIMIT - len("/control"):
         pointer.unlink(missing_ok=True)
         return _addresses(home)
+    # It brings a library of 3 MB along, which most programs here do without.
+    import hashlib
+
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
     runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     if len(os.fsencode(runtime)) > 60:

@@ -23,6 +23,9 @@ from fallow.tray.status import AgentStatus
 log = logging.getLogger(__name__)
 
 READ_EVERY = 3.0
+# Sensors take a moment to connect to the X server.
+READ_SOON = 0.3
+SETTLED_AFTER = 5.0
 # The agent is asked now and then, so that one which hangs is told from one with no news.
 ASK_EVERY = 10.0
 SILENT_AFTER = 25.0
@@ -127,6 +130,7 @@ class Line:
 
     def _run(self) -> None:
         next_read = next_ask = 0.0
+        started = self._clock.now().boot
         while not self._closing.is_set():
             now = self._clock.now()
             if self._client is None and not self._connect():
@@ -135,7 +139,8 @@ class Line:
                 self._wait(RECONNECT_AFTER)
                 continue
             if now.boot >= next_read:
-                next_read = now.boot + READ_EVERY
+                settled = now.boot - started > SETTLED_AFTER
+                next_read = now.boot + (READ_EVERY if settled else READ_SOON)
                 self._look()
                 self._tell()
             if now.boot >= next_ask:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from fallow.shared.errors import FallowError, Unreachable
-from fallow.shared.work.processes import spawn_detached
 from fallow.tray.local import LocalClient
 from fallow.tray.ui import probe
 from fallow.tray.ui.one_per_session import Session
@@ -43,6 +42,9 @@ def start_agent(data_dir: Path) -> int | None:
     try:
         LocalClient(data_dir).close()
     except Unreachable:
+        # Large, and most often not needed.
+        from fallow.shared.work.processes import spawn_detached
+
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         argv = [sys.executable, "-m", "fallow.tray", "--data-dir", str(data_dir), "agent"]
         return spawn_detached(argv, data_dir / "agent.log")
