@@ -6,6 +6,8 @@ at both ends, writes and forces to disk, and does nothing else. Two processes ea
     python tests/bench/transfer_speed.py [MIB] [ROUNDS]
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -14,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import zmq
 
@@ -23,6 +27,9 @@ from fallow.shared.keys import KeyPair, new_keys
 from fallow.shared.messages import CHUNK
 from fallow.shared.transfer import DATA_LIMITS, DataServer, Item, move_all
 from fallow.shared.transport import AllowList, Wire
+
+if TYPE_CHECKING:
+    from bench.row import Row
 
 IN_FLIGHT = 10
 
@@ -110,8 +117,8 @@ def measure(kind: str, path: Path, folder: Path) -> float:
         return send_floor(path, address, server.public, client)
 
 
-def compare(mebibytes: int, rounds: int) -> dict[str, float]:
-    """MB/s of both (medians) and their ratio, measured in turns."""
+def compare(mebibytes: int, rounds: int) -> dict[str, tuple[float, ...]]:
+    """MB/s of both, one figure per round, measured in turns."""
     seconds: dict[str, list[float]] = {"serve-ours": [], "serve-floor": []}
     for _ in range(rounds):
         for kind, times in seconds.items():
@@ -122,8 +129,25 @@ def compare(mebibytes: int, rounds: int) -> dict[str, float]:
                         file.write(os.urandom(1 << 20))
                 times.append(measure(kind, path, Path(name)))
     size = mebibytes * (1 << 20) / 1e6
-    ours, floor = (size / statistics.median(times) for times in seconds.values())
-    return {"ours": ours, "floor": floor, "ratio": ours / floor}
+    ours, floor = (tuple(size / each for each in times) for times in seconds.values())
+    return {"ours": ours, "floor": floor}
+
+
+def rows(mebibytes: int = 1024, rounds: int = 3) -> Iterator[Row]:
+    from bench.row import Row
+
+    found = compare(mebibytes, rounds)
+    yield Row(
+        name=f"{mebibytes} MiB of one file, encrypted, hashed, on disk",
+        unit="MB/s",
+        values=found["ours"],
+        first=0.8,
+        aim=0.95,
+        better="higher",
+        floor=found["floor"],
+        floor_name="the same in a bare loop",
+        against_floor=True,
+    )
 
 
 def main() -> None:
@@ -138,7 +162,9 @@ def main() -> None:
                 serve_floor(Path(folder), server)
         case [*numbers]:
             mebibytes, rounds = [int(number) for number in numbers] + [1024, 3][len(numbers) :]
-            print(json.dumps(compare(mebibytes, rounds), indent=1))
+            found = compare(mebibytes, rounds)
+            medians = {name: statistics.median(values) for name, values in found.items()}
+            print(json.dumps(medians, indent=1))
 
 
 if __name__ == "__main__":
