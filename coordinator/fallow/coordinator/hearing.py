@@ -100,6 +100,8 @@ def _hear_report(world: World, node: Workstation, report: Report, now: Moment) -
         return
     session = node.session
     assert session is not None
+    if not node.is_online(now):
+        world.plan_wanted = True
     node.heard = now.boot
     _hear_verdict(world, node, report, now)
     if report.builds:

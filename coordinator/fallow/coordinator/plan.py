@@ -147,13 +147,14 @@ def _choose(
     groups: Sequence[Group], taken: Sequence[int], seat: Seat, spent: Mapping[str, float]
 ) -> int | None:
     best: int | None = None
-    best_key = (0, 0.0, 0)
+    best_key = (0, 0.0, 0, 0)
     affine = seat.affine
     for at, group in enumerate(groups):
         if taken[at] >= len(group.jobs):
             continue
+        first = group.jobs[-1 - taken[at]]
         near = affine.index(group.batch) if group.batch in affine else len(affine)
-        key = (near, spent.get(group.owner, 0.0), group.order)
+        key = (near, spent.get(group.owner, 0.0), group.order, first)
         if (best is None or key < best_key) and obstacle(group, seat) is None:
             best, best_key = at, key
     return best
