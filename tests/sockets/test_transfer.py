@@ -13,7 +13,7 @@ from fallow.shared.addresses import make_local_addresses
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import FallowError, Refused, Unreachable
 from fallow.shared.keys import KeyPair, new_keys
-from fallow.shared.messages import CHUNK, Role
+from fallow.shared.messages import CHUNK, Offer, Role, encode
 from fallow.shared.transfer import (
     DATA_LIMITS,
     ClientEvent,
@@ -28,7 +28,8 @@ from fallow.shared.transfer import (
     Stored,
     move_all,
 )
-from fallow.shared.transport import AllowList, Wire
+from fallow.shared.transport import AllowList, ConnectionEvent, Wire
+from waiting import wait_until
 
 
 class Coordinator:
@@ -41,6 +42,7 @@ class Coordinator:
         self.allowed = AllowList()
         self.store = BlobStore(root / "blobs", durable=False)
         self.stored: list[str] = []
+        self.broken: set[str] = set()
         self.address = "tcp://127.0.0.1:0"
         self.local = make_local_addresses(root)[1]
         self.running = False
@@ -54,11 +56,16 @@ class Coordinator:
             [tcp, self.wire.serve_local(self.local, DATA_LIMITS)],
             self.store,
             role_of=self.roles.get,
-            on_stored=self.stored.append,
+            on_stored=self.on_stored,
         )
         self.server.start()
         self.running = True
         return self
+
+    def on_stored(self, hash: str) -> None:
+        if hash in self.broken:
+            raise RuntimeError("a fault of the test's own making")
+        self.stored.append(hash)
 
     def stop(self) -> None:
         if self.running:
@@ -348,6 +355,63 @@ def test_a_newcomers_key_moves_nothing(coordinator: Coordinator, tmp_path: Path)
             server=coordinator.keys.public,
         )
     assert not coordinator.store.has(item.hash)
+
+
+def test_garbage_from_a_known_key_disturbs_nobody(
+    coordinator: Coordinator, desk: Desk, tmp_path: Path
+) -> None:
+    keys = coordinator.friend()
+    garbage = [
+        b"",
+        b"garbage",
+        os.urandom(1000),
+        encode(Offer("x", 1)),
+        encode(Offer("a" * 64, -1)),
+    ]
+    with Wire() as wire:
+        loud = wire.connect(
+            coordinator.address, DATA_LIMITS, keys=keys, server=coordinator.keys.public
+        )
+        assert loud.first_event(5) is ConnectionEvent.CONNECTED
+        for header in garbage * 5:
+            assert loud.send(header, b"payload")
+        item = random_file(tmp_path, 1 << 20)
+        desk.client.upload(item.hash, item.size, item.path)
+        desk.wait_for(Delivered(item.hash))
+        assert loud.receive_all() == []
+        loud.close()
+
+
+def test_a_disk_that_refuses_is_reported_and_the_next_file_goes_on(
+    coordinator: Coordinator, desk: Desk, tmp_path: Path
+) -> None:
+    first, second = random_file(tmp_path, 1 << 20, "first"), random_file(tmp_path, 99, "second")
+    scratch = coordinator.store.root / "tmp"
+    scratch.rmdir()
+    desk.client.upload(first.hash, first.size, first.path)
+    why = "it could not be written: No such file or directory"
+    desk.wait_for(NotMoved(first.hash, why))
+    scratch.mkdir()
+    desk.client.upload(second.hash, second.size, second.path)
+    desk.wait_for(Delivered(second.hash))
+
+
+def test_a_file_bigger_than_the_disk_is_refused_before_a_byte_is_sent(desk: Desk) -> None:
+    hash = hashlib.sha256(b"huge").hexdigest()
+    desk.client.upload(hash, 1 << 60, Path("/dev/zero"))
+    desk.wait_for(NotMoved(hash, "it could not be written: No space left on device"))
+
+
+def test_a_fault_with_one_peer_does_not_end_the_service(
+    coordinator: Coordinator, desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = random_file(tmp_path, 100, "first"), random_file(tmp_path, 100, "second")
+    coordinator.broken.add(first.hash)
+    desk.client.upload(first.hash, first.size, first.path)
+    wait_until(lambda: "gave up a data connection" in caplog.text, 5, "the fault in the log")
+    coordinator.broken.clear()
+    desk.client.upload(second.hash, second.size, second.path)
+    desk.wait_for(Delivered(second.hash), Delivered(first.hash))
 
 
 def test_two_desks_may_deliver_the_same_file(coordinator: Coordinator, tmp_path: Path) -> None:
