@@ -54,6 +54,7 @@ PURE = {
     "fallow.tray.hours",
     "fallow.tray.presence",
     "fallow.tray.session",
+    "fallow.tray.show",
     "fallow.tray.status",
     "fallow.tray.view",
     "fallow.tray.workload",

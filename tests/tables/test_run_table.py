@@ -83,7 +83,7 @@ BuildReady      | - Placing/Place - - - - - - - - - -
 BuildFailed     | - GivenBack/Drop - - - - - - - - - -
 Placed          | ! ! Starting/Spawn ! ~/Spawn Over/Drop ! ! ! ! - -
 Spawned         | ! ! ! ! Alive Stopping/Kill ! ! ! ! ! !
-NotSpawned      | ! ! ! ! GivenBack/Drop Over/Drop ! ! ! ! ! !
+NotSpawned      | ! ! ! ! GivenBack/Drop Over/Drop GivenBack/Drop Over/Drop ! ! ! !
 Ended           | ! ! ! ! Collecting/Collect Over/Drop Collecting/Collect Over/Kill+Drop - - - -
 Progressed      | ! ! ! ! ! ! ~ - - - - -
 OutputsHashed   | ! ! ! ! ! ! ! ! Spooled/Upload ! - -
@@ -215,3 +215,11 @@ def test_a_process_that_vanished_is_collected_as_crashed() -> None:
     step = handle(alive, run_words.Ended(Crashed()), NOW)
     assert step.run is not None
     assert step.run.phase == phases.Collecting(Crashed(), 4990.0, NOW.wall)
+
+
+def test_after_a_reboot_no_success_is_believed() -> None:
+    collecting = Run(ATTEMPT, JOB, SAMPLES[phases.Collecting])
+    step = handle(collecting, run_words.Restarted(same_boot=False), NOW)
+    assert step.run is not None
+    assert step.run.phase == phases.Collecting(Crashed(), 4990.0, 4999.0)
+    assert step.effects == (run_words.Collect(Crashed()),)

@@ -96,20 +96,28 @@ class Core:
 
     def restore(
         self,
-        saved_runs: Iterable[Run],
-        saved_builds: Iterable[Build],
+        saved_runs: Iterable[tuple[Run, bool]],
+        saved_builds: Iterable[tuple[Build, bool]],
         pause: Deadline | None,
         forever: bool,
         now: Moment,
     ) -> list[words.Effect]:
-        """Take over what an earlier agent left; every run is judged anew before it may go on."""
+        """Take over what an earlier agent left; every run is judged anew before it may go on.
+
+        With each comes whether its record is of this boot of the computer.
+        """
         self.pause, self.paused_for_ever = pause, forever
         self._look(now)
         effects: list[words.Effect] = []
-        self.work.runs.update((each.attempt, each) for each in saved_runs)
-        self.work.builds.update((each.batch, each) for each in saved_builds)
-        for attempt in [*self.work.runs, *(build_id(batch) for batch in self.work.builds)]:
-            effects += self.work.happened(attempt, run_words.Restarted(), now)
+        recent: dict[AttemptId, bool] = {}
+        for each, same_boot in saved_runs:
+            self.work.runs[each.attempt] = each
+            recent[each.attempt] = same_boot
+        for build, same_boot in saved_builds:
+            self.work.builds[build.batch] = build
+            recent[build_id(build.batch)] = same_boot
+        for attempt, same_boot in recent.items():
+            effects += self.work.happened(attempt, run_words.Restarted(same_boot), now)
         desk = self.work.thaw if self.verdict.runs else self.work.freeze
         effects += [*desk(now), words.HoldTraffic(not self.verdict.runs)]
         return effects + self.work.reconcile(now)
@@ -138,6 +146,9 @@ class Core:
             case words.ResumeAsked():
                 self.pause, self.paused_for_ever = None, False
                 effects.append(words.SavePause(None, False))
+            case words.Joined():
+                self.session = Session()
+                self._shown = True
             case words.Connected():
                 self.session = sessions.connected(self.session, now)
                 effects.append(words.Send(self._hello()))

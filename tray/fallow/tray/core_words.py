@@ -45,6 +45,10 @@ class ResumeAsked(Struct, frozen=True):
     """The owner ends the pause."""
 
 
+class Joined(Struct, frozen=True):
+    """There is a coordinator to talk to, another one than before."""
+
+
 class Connected(Struct, frozen=True):
     """The control socket is connected."""
 
@@ -86,6 +90,7 @@ Event: TypeAlias = (
     | Woke
     | PauseAsked
     | ResumeAsked
+    | Joined
     | Connected
     | Lost
     | Denied

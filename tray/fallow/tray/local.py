@@ -171,6 +171,11 @@ class LocalServer:
         self._loop = loop
         loop.watch(self._listener.fileno(), self._accept)
 
+    @property
+    def listened_to(self) -> bool:
+        """Whether anybody wants to be told of changes."""
+        return any(each.subscribed for each in self._visitors.values())
+
     def publish(self, status: AgentStatus) -> None:
         """Push this to all who subscribed."""
         subscribers = [each for each in self._visitors.values() if each.subscribed]

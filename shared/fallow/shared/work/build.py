@@ -160,9 +160,9 @@ def _ended(build: Build, state: Built | Failed, event: Event) -> Step:
         case Uploaded():
             return Step(replace(build, state=replace(state, stored=True)))
         case Lacking():
-            return Step(replace(build, state=replace(state, stored=False)), (Upload(),))
+            return Step(replace(build, state=replace(state, stored=False)), (Upload(state.log),))
         case Restarted():
-            return Step(build, () if state.stored else (Upload(),))
+            return Step(build, () if state.stored else (Upload(state.log),))
         case Damaged():
             return Step(replace(build, state=Abandoned()), (Forget(),))
         case _:

@@ -168,7 +168,13 @@ def _not_spawned(run: Run, event: NotSpawned, now: Moment) -> Step:
 
 def _ended(run: Run, event: Ended, now: Moment) -> Step:
     started = run.phase.started if isinstance(run.phase, Alive) else None
-    return _to(run, Collecting(event.exit, started, now.wall), now, Collect())
+    return _to(run, Collecting(event.exit, started, now.wall), now, Collect(event.exit))
+
+
+def _stopped_before(run: Run, event: NotSpawned, now: Moment) -> Step:
+    """Its sandbox failed while we were ending it."""
+    assert isinstance(run.phase, Stopping)
+    return _to(run, Over(Stopped(run.phase.why), None, None), now, Drop())
 
 
 def _never_ran(run: Run, event: Any, now: Moment) -> Step:
@@ -192,7 +198,7 @@ def _hashed(run: Run, event: OutputsHashed, now: Moment) -> Step:
     assert isinstance(run.phase, Collecting)
     old = run.phase
     new = Spooled(old.exit, event.manifest, event.size, False, old.started, old.ended)
-    return _to(run, new, now, Upload())
+    return _to(run, new, now, Upload(event.manifest))
 
 
 def _lost_here(run: Run, event: Any, now: Moment) -> Step:
@@ -208,7 +214,7 @@ def _uploaded(run: Run, event: Uploaded, now: Moment) -> Step:
 
 def _lacking(run: Run, event: Lacking, now: Moment) -> Step:
     assert isinstance(run.phase, Spooled)
-    return _to(run, replace(run.phase, stored=False), now, Upload())
+    return _to(run, replace(run.phase, stored=False), now, Upload(run.phase.manifest))
 
 
 def _withdrawn_early(run: Run, event: Withdrawn, now: Moment) -> Step:
@@ -310,12 +316,15 @@ def _again_stop(run: Run, event: Restarted, now: Moment) -> Step:
 
 
 def _again_collect(run: Run, event: Restarted, now: Moment) -> Step:
-    return Step(run, (Collect(),))
+    """A success is not believed when its outputs may have been lost with the power."""
+    assert isinstance(run.phase, Collecting)
+    phase = run.phase if event.same_boot else replace(run.phase, exit=Crashed())
+    return Step(replace(run, phase=phase), (Collect(phase.exit),))
 
 
 def _again_upload(run: Run, event: Restarted, now: Moment) -> Step:
     assert isinstance(run.phase, Spooled)
-    return Step(run) if run.phase.stored else Step(run, (Upload(),))
+    return Step(run) if run.phase.stored else Step(run, (Upload(run.phase.manifest),))
 
 
 def _again_drop(run: Run, event: Restarted, now: Moment) -> Step:
@@ -365,7 +374,12 @@ RULES: dict[tuple[type[Event], type[Phase]], _Rule] = {
     **_rows(BuildReady, (_build_ready, (AwaitingBuild,)), (_stale, _all_but(AwaitingBuild))),
     **_rows(BuildFailed, (_build_failed, (AwaitingBuild,)), (_stale, _all_but(AwaitingBuild))),
     **_rows(Spawned, (_spawned, (Starting,)), (_spawned_unwanted, (Aborting,))),
-    **_rows(NotSpawned, (_not_spawned, (Starting,)), (_never_ran, (Aborting,))),
+    **_rows(
+        NotSpawned,
+        (_not_spawned, (Starting, Alive)),
+        (_never_ran, (Aborting,)),
+        (_stopped_before, (Stopping,)),
+    ),
     **_rows(
         Ended,
         (_ended, (Starting, Alive)),

@@ -55,7 +55,7 @@ class Spawned(Struct, frozen=True):
 
 
 class NotSpawned(Struct, frozen=True):
-    """No process could be started."""
+    """No process could be started, or the program in it never began."""
 
     reason: DeclineReason
     text: str
@@ -122,7 +122,13 @@ class Thawed(Struct, frozen=True):
 
 
 class Restarted(Struct, frozen=True):
-    """The agent was started anew and knows the run only from its record."""
+    """The agent was started anew and knows the run only from its record.
+
+    `same_boot` is false when the computer was, too: no process lives, and what was not forced to
+    disk may be lost.
+    """
+
+    same_boot: bool = True
 
 
 class Expired(Struct, frozen=True):
@@ -199,9 +205,13 @@ class Kill(Struct, frozen=True):
 class Collect(Struct, frozen=True):
     """End leftovers, hash outputs into the spool; answered by OutputsHashed or CollectFailed."""
 
+    exit: Exit
+
 
 class Upload(Struct, frozen=True):
-    """Offer the manifest and its files to the coordinator; answered by Uploaded."""
+    """Offer the manifest and its files (of a build: its log) to the coordinator: Uploaded."""
+
+    manifest: str
 
 
 class Drop(Struct, frozen=True):

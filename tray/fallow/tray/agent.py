@@ -1,0 +1,413 @@
+"""The agent's shell: one loop that takes in what happens and does what the core says.
+
+Not the decisions (`core`), nor how runs are worked on (`workbench`). Opposite: the coordinator's
+`server`. Its data folder holds:
+
+    agent.toml        the owner's rules         agent.lock    who has the folder
+    coordinator.json  which coordinator         keys/         our key pair
+    pause.json        the owner's pause         local/        the socket for trays and commands
+    runs/, builds/    one folder each, see `files`
+    cache/            inputs, by hash           spool/        outputs until they are accepted
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from fallow.shared import addresses
+from fallow.shared.blobs import BlobStore
+from fallow.shared.clock import Clock, SystemClock, boot_id
+from fallow.shared.errors import FallowError
+from fallow.shared.ids import AttemptId
+from fallow.shared.loop import Loop
+from fallow.shared.messages import Malformed, Resources, decode_for_agent, encode
+from fallow.shared.transfer import ClientEvent, DataClient, Delivered, NotMoved, Stored
+from fallow.shared.transport import ClientSocket, ConnectionEvent, Poller, Wire
+from fallow.shared.work import build as builds
+from fallow.shared.work import phases, run_words
+from fallow.shared.work.build import build_id
+from fallow.shared.work.run import Refused
+from fallow.shared.work.sandbox import SandboxAbility, probe
+from fallow.tray import core_words as words
+from fallow.tray import machine, records
+from fallow.tray.config import Config
+from fallow.tray.core import Core, Settings
+from fallow.tray.eyes import Eyes
+from fallow.tray.local import (
+    Activity,
+    AskStatus,
+    Done,
+    LocalReply,
+    LocalRequest,
+    LocalServer,
+    PauseFor,
+    Rejoined,
+    Resume,
+    StatusIs,
+    Subscribe,
+    Visitor,
+)
+from fallow.tray.membership import (
+    CONTROL_LIMITS,
+    host_name,
+    join,
+    load_membership,
+    load_own_keys,
+)
+from fallow.tray.records import PauseRecord, Records
+from fallow.tray.show import show
+from fallow.tray.spool import Spool
+from fallow.tray.status import AgentStatus
+from fallow.tray.workbench import Workbench
+
+log = logging.getLogger(__name__)
+
+PROGRESS_EVERY = 3.0
+RETRY_UPLOADS_EVERY = 30.0
+_FAREWELL = 0.2
+
+
+R = TypeVar("R")
+
+
+class Moved(Struct, frozen=True):
+    """The data thread tells about a blob."""
+
+    event: Stored | Delivered | NotMoved
+
+
+Posted: TypeAlias = words.Event | Moved
+
+
+class Agent:
+    """One workstation's agent; `run` until SIGTERM. FallowError when it cannot be."""
+
+    def __init__(self, data_dir: Path, config: Config, clock: Clock | None = None) -> None:
+        self._data_dir = data_dir
+        self._clock = clock or SystemClock()
+        self._lock = records.lock(data_dir)
+        self._boot_id = boot_id()
+        self._records = Records(data_dir, self._boot_id)
+        self._cache = BlobStore(data_dir / "cache", durable=False)
+        self._member = load_membership(data_dir)
+        self._config = config
+        now = self._clock.now()
+        ability = probe()
+        self._core = Core(
+            _settings(data_dir, config, ability, self._boot_id),
+            now,
+            joined=self._member is not None,
+        )
+        self._facts: deque[tuple[AttemptId, run_words.Event]] = deque()
+        self._loop: Loop[Posted] = Loop(
+            self._clock, on_event=self._take, on_turn=self._turn, deadline=self._deadline
+        )
+        self._bench = Workbench(
+            records=self._records,
+            cache=self._cache,
+            spool=Spool(data_dir / "spool"),
+            jobs=config.jobs,
+            ability=ability,
+            in_place=self._core.settings.in_place,
+            boot_id=self._boot_id,
+            watcher=self._loop,
+            post=lambda attempt, fact: self._loop.post(words.Happened(attempt, fact)),
+            tell=lambda attempt, fact: self._facts.append((attempt, fact)),
+        )
+        self._wire = Wire()
+        self._control: ClientSocket | None = None
+        self._data: DataClient | None = None
+        self._progress_at = now.boot
+        self._retry_at = now.boot
+        self._local = LocalServer(data_dir, on_request=self._asked, on_gone=self._gone)
+        self._local.watch(self._loop)
+        self._eyes = Eyes(self._clock, now.boot, self._loop.post)
+
+    def join(self, token: str) -> None:
+        """Join the coordinator that this token names, before `run`; FallowError as `membership`."""
+        self._member = join(self._data_dir, token)
+        self._core.handle(words.Joined(), self._clock.now())
+
+    def run(self) -> None:
+        """Work until a signal says stop; runs go on then, and the next agent adopts them."""
+        with self._loop.stopped_by_signals():
+            self._restore()
+            self._connect()
+            self._eyes.start()
+            log.info("agent %d in %s", os.getpid(), self._data_dir)
+            try:
+                self._loop.run()
+            finally:
+                self._close()
+
+    # --- start and end ---
+
+    def _restore(self) -> None:
+        pause = self._records.load_pause()
+        saved_runs = self._records.load_runs()
+        saved_builds = self._records.load_builds()
+        for record in saved_runs:
+            phase = record.run.phase
+            root = phase.manifest if isinstance(phase, phases.Spooled) else None
+            same_boot = record.boot_id == self._boot_id
+            self._bench.found(record.run.attempt, root, same_boot)
+        for built in saved_builds:
+            state = built.build.state
+            root = state.log if isinstance(state, builds.Built | builds.Failed) else None
+            same_boot = built.boot_id == self._boot_id
+            self._bench.found(build_id(built.build.batch), root, same_boot)
+        known = [each.run.attempt for each in saved_runs]
+        known += [build_id(each.build.batch) for each in saved_builds]
+        self._bench.clean_up(self._records.strays(known))
+        effects = self._core.restore(
+            [(each.run, each.boot_id == self._boot_id) for each in saved_runs],
+            [(each.build, each.boot_id == self._boot_id) for each in saved_builds],
+            pause.pause,
+            pause.forever,
+            self._clock.now(),
+        )
+        self._do(effects)
+        self._drain()
+
+    def _connect(self) -> None:
+        if self._member is None:
+            return
+        keys = load_own_keys(self._data_dir)
+        member = self._member
+        self._control = self._wire.connect(
+            member.addresses, CONTROL_LIMITS, keys=keys, server=member.server
+        )
+        self._loop.watch(self._control, self._on_control)
+        self._data = DataClient(
+            self._wire,
+            [addresses.data_address(each) for each in member.addresses],
+            self._cache,
+            on_event=self._on_data,
+            keys=keys,
+            server=member.server,
+            clock=self._clock,
+        )
+        if not self._core.verdict.runs:
+            self._data.pause()
+        self._bench.carry_with(self._data)
+        self._data.start()
+
+    def _disconnect(self) -> None:
+        self._bench.carry_with(None)
+        if self._control is not None:
+            self._loop.unwatch(self._control)
+            self._control.close()
+            self._control = None
+        if self._data is not None:
+            self._data.stop()
+            self._data = None
+
+    def _close(self) -> None:
+        self._step(words.StopAsked())
+        if self._control is not None and self._control.connected:
+            # Closing drops what is not on the way yet: give the farewell a moment.
+            poller = Poller()
+            poller.add(self._control)
+            poller.wait(_FAREWELL)
+        self._eyes.stop()
+        self._bench.close()
+        self._disconnect()
+        self._local.close()
+        self._wire.close()
+        self._loop.close()
+        os.close(self._lock)
+
+    # --- what happens ---
+
+    def _take(self, event: Posted) -> None:
+        if isinstance(event, Moved):
+            self._bench.moved(event.event)
+            self._drain()
+        else:
+            self._step(event)
+
+    def _step(self, event: words.Event) -> None:
+        try:
+            effects = self._core.handle(event, self._clock.now())
+        except Refused as error:
+            # A fault of ours; the rest of the workstation need not suffer for it.
+            log.exception("this cannot happen: %s", error)
+            return
+        self._do(effects)
+        self._drain()
+
+    def _drain(self) -> None:
+        """What was found out while effects were carried out."""
+        while self._facts:
+            attempt, fact = self._facts.popleft()
+            try:
+                effects = self._core.handle(words.Happened(attempt, fact), self._clock.now())
+            except Refused as error:
+                log.exception("this cannot happen: %s", error)
+                continue
+            self._do(effects)
+
+    def _turn(self) -> None:
+        now = self._clock.now()
+        due = self._core.deadline()
+        if due is not None and now.boot >= due:
+            self._step(words.Expired())
+        if now.boot >= self._progress_at:
+            self._progress_at = now.boot + PROGRESS_EVERY
+            self._bench.look_at_progress()
+        if now.boot >= self._retry_at:
+            self._retry_at = now.boot + RETRY_UPLOADS_EVERY
+            self._bench.retry_uploads()
+        self._drain()
+        self._do(self._core.turn(self._clock.now()))
+
+    def _deadline(self) -> float | None:
+        due = self._core.deadline()
+        if not self._core.work.runs:
+            return due
+        return self._progress_at if due is None else min(due, self._progress_at)
+
+    def _on_control(self) -> None:
+        assert self._control is not None
+        for event in self._control.events():
+            log.debug("control connection: %s", event.value)
+            match event:
+                case ConnectionEvent.CONNECTED:
+                    self._step(words.Connected())
+                case ConnectionEvent.DENIED:
+                    self._step(words.Denied("the coordinator does not know this workstation's key"))
+                case ConnectionEvent.MISUNDERSTOOD:
+                    self._step(words.Denied("what answers there is not the coordinator we joined"))
+                case ConnectionEvent.DISCONNECTED | ConnectionEvent.UNANSWERED:
+                    self._step(words.Lost())
+        for frames in self._control.receive_all():
+            try:
+                message = decode_for_agent(frames[0])
+            except Malformed as error:
+                log.warning("the coordinator said what cannot be understood: %s", error)
+                continue
+            log.debug("got %s", type(message).__name__)
+            self._step(words.Said(message))
+
+    def _on_data(self, event: ClientEvent) -> None:
+        """In the data thread."""
+        if isinstance(event, Stored | Delivered | NotMoved):
+            self._loop.post(Moved(event))
+
+    def _asked(self, visitor: Visitor, request: LocalRequest) -> LocalReply | None:
+        match request:
+            case Activity(readings, on_battery):
+                # Freezes before this returns.
+                self._step(words.Seen(visitor.name, readings, on_battery))
+                return None
+            case AskStatus() | Subscribe():
+                return StatusIs(self._status())
+            case PauseFor(seconds):
+                if seconds is not None and not 0 < seconds < 10 * 365 * 86400:
+                    raise FallowError(f"A pause of {seconds:g} seconds cannot be")
+                self._step(words.PauseAsked(seconds))
+                return Done("paused")
+            case Resume():
+                self._step(words.ResumeAsked())
+                return Done("resumed")
+            case Rejoined():
+                self._rejoin()
+                return Done("joined")
+
+    def _gone(self, visitor: Visitor) -> None:
+        self._step(words.SourceGone(visitor.name))
+
+    def _rejoin(self) -> None:
+        self._disconnect()
+        self._member = load_membership(self._data_dir)
+        self._step(words.Joined())
+        self._connect()
+
+    # --- what is done ---
+
+    def _do(self, effects: list[words.Effect]) -> None:
+        unsaved: set[AttemptId] = set()
+        for effect in effects:
+            match effect:
+                case words.Order(attempt, order):
+                    if attempt in unsaved and isinstance(order, run_words.Spawn):
+                        text = "its record cannot be written to this workstation's disk"
+                        self._facts.append((attempt, run_words.NotSpawned("staging", text)))
+                        continue
+                    self._bench.order(attempt, order, self._core.work.job_of(attempt))
+                case words.SaveRun(run):
+                    if not self._save(self._records.save_run, run):
+                        unsaved.add(run.attempt)
+                case words.SaveBuild(build):
+                    if not self._save(self._records.save_build, build):
+                        unsaved.add(build_id(build.batch))
+                case words.SavePause(pause, forever):
+                    self._records.save_pause(PauseRecord(pause, forever))
+                case words.HoldTraffic(held):
+                    if self._data is not None:
+                        (self._data.pause if held else self._data.resume)()
+                case words.ForgetInputs():
+                    pass
+                case words.Send(message):
+                    if self._control is not None:
+                        log.debug("send %s", type(message).__name__)
+                        self._control.send(encode(message))
+                case words.Reconnect():
+                    if self._control is not None:
+                        self._control.reconnect()
+                case words.ShowTail(question):
+                    if self._control is not None:
+                        self._control.send(encode(self._bench.tail(question)))
+                case words.Publish():
+                    self._publish()
+
+    def _publish(self) -> None:
+        if self._local.listened_to:
+            self._local.publish(self._status())
+
+    def _status(self) -> AgentStatus:
+        address = ""
+        if self._member is not None:
+            address = self._control.address if self._control else self._member.addresses[0]
+        return show(self._core, address, self._bench.pids, self._clock.now(), os.getpid())
+
+    def _save(self, write: Callable[[R], None], record: R) -> bool:
+        try:
+            write(record)
+        except OSError as error:
+            log.error("a record cannot be written: %s: %s", error.strerror, error.filename)
+            return False
+        return True
+
+
+def _settings(data_dir: Path, config: Config, ability: SandboxAbility, boot: str) -> Settings:
+    offer = config.offer
+    cores, memory = machine.physical_cores(), machine.total_memory()
+    share = offer.memory * memory if offer.memory <= 1 else offer.memory
+    known = machine.capabilities() if offer.capabilities is None else offer.capabilities
+    unable = None
+    if ability.kind == "none" and config.jobs.sandbox != "none":
+        unable = (
+            f"jobs cannot be kept from this computer's files: {ability.why}. Install bubblewrap, "
+            'or allow jobs without it: sandbox = "none" under [jobs] in agent.toml'
+        )
+    return Settings(
+        host=host_name(),
+        boot_id=boot,
+        version=version("fallow"),
+        resources=Resources(
+            cpus=min(cores, offer.cpus or cores),
+            memory=int(min(share, memory)),
+            disk=max(machine.free_disk(data_dir) - offer.disk_reserve, 0),
+            capabilities=known,
+        ),
+        policy=config.presence,
+        in_place=ability.kind == "none",
+        unable=unable,
+    )

@@ -1,0 +1,112 @@
+"""`tray doctor`: what works on this computer, what does not, and what to do about it.
+
+Not the agent's own judgement: this only asks. Each finding stands alone.
+"""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from fallow.shared.errors import FallowError, Unreachable
+from fallow.tray import config
+from fallow.tray.local import LocalClient
+from fallow.tray.membership import load_membership
+from fallow.tray.status import AgentStatus
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was looked at; `hint` says what to do where it is not good."""
+
+    name: str
+    good: bool
+    text: str
+    hint: str = ""
+
+
+def examine(data_dir: Path) -> list[Finding]:
+    """Look at everything there is to look at; takes at most some seconds."""
+    found = [_configuration(data_dir), _sandbox(data_dir), _membership(data_dir)]
+    try:
+        with LocalClient(data_dir) as client:
+            status = client.status()
+    except (Unreachable, FallowError) as error:
+        return [*found, Finding("agent", False, str(error.title), error.hint)]
+    found.append(Finding("agent", True, f"process {status.pid} in {data_dir}"))
+    return [*found, _connection(status), *_sensors(status)]
+
+
+def as_json(findings: list[Finding]) -> str:
+    """One JSON object with `"schema": 1`."""
+    content = {"schema": 1, "findings": findings}
+    return msgspec.json.format(msgspec.json.encode(content)).decode()
+
+
+def in_words(findings: list[Finding]) -> str:
+    """A line each, and what to do."""
+    lines = []
+    for each in findings:
+        lines.append(f"{'ok ' if each.good else '!! '} {each.name}: {each.text}")
+        if each.hint and not each.good:
+            lines.append(f"    {each.hint}")
+    return "\n".join(lines)
+
+
+def _configuration(data_dir: Path) -> Finding:
+    path = data_dir / "agent.toml"
+    try:
+        config.load(path)
+    except FallowError as error:
+        return Finding("configuration", False, f"{error.title} {error.detail}", error.hint)
+    text = str(path) if path.exists() else "all defaults"
+    return Finding("configuration", True, text)
+
+
+def _sandbox(data_dir: Path) -> Finding:
+    from fallow.shared.work.sandbox import probe
+
+    try:
+        wish = config.load(data_dir / "agent.toml").jobs.sandbox
+    except FallowError:
+        wish = "auto"
+    ability = probe()
+    if ability.kind == "bubblewrap":
+        how = "run in it" if wish != "none" else "see this computer's files, as agent.toml says"
+        return Finding("sandbox", True, f"bubblewrap works; jobs {how}")
+    if wish == "none":
+        return Finding("sandbox", True, f"none, as agent.toml says ({ability.why})")
+    return Finding(
+        "sandbox",
+        False,
+        f"no job runs here: {ability.why}",
+        'install bubblewrap, or write sandbox = "none" under [jobs] in agent.toml',
+    )
+
+
+def _membership(data_dir: Path) -> Finding:
+    try:
+        member = load_membership(data_dir)
+    except FallowError as error:
+        return Finding("coordinator", False, error.title, error.hint)
+    if member is None:
+        return Finding("coordinator", False, "none joined yet", "tray join TOKEN")
+    return Finding("coordinator", True, f"{member.addresses[0]}, joined as {member.name}")
+
+
+def _connection(status: AgentStatus) -> Finding:
+    return Finding(
+        "connection",
+        status.connection == "online",
+        " ".join(filter(None, (status.connection, status.coordinator.detail))),
+        "check the network, and that the coordinator runs and has not revoked this key",
+    )
+
+
+def _sensors(status: AgentStatus) -> list[Finding]:
+    found = [
+        Finding(f"sensor {each.name}", each.healthy, each.why or "sees this desk")
+        for each in status.sensors
+    ]
+    blind = any(reason.kind == "blind" for reason in status.reasons)
+    hint = "start the tray in your session, or say desk = false if nobody ever sits here"
+    return [*found, Finding("presence", not blind, status.verdict, hint)]

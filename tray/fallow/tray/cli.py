@@ -1,0 +1,242 @@
+"""The command `tray`: the icon, the agent without a screen, and what one asks of them.
+
+Not the agent (`agent`) nor the icon (`ui/`), which are imported only when called. Nobody ever sees
+a traceback: a FallowError is its own words and exit code, anything else is a bug of ours.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fallow.shared.errors import FallowError, Unreachable, UsageError
+
+R = TypeVar("R")
+
+_DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The agent's folder; a computer's own agent is found without it.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def default_data_dir() -> Path:
+    """Where this user's agent has its files."""
+    import platformdirs
+
+    return platformdirs.user_data_path("fallow") / "agent"
+
+
+def _place(context: click.Context, data_dir: Path | None) -> Path:
+    chosen = data_dir or context.find_root().obj
+    return Path(chosen).expanduser().absolute() if chosen else default_data_dir()
+
+
+def _verb(function: Callable[..., R]) -> Callable[..., R]:
+    return _DATA_DIR(click.pass_context(function))
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExample:\n  tray join fallow1-…\n  tray\n  tray pause 1h",
+)
+@_DATA_DIR
+@click.version_option(package_name="fallow", prog_name="tray")
+@click.pass_context
+def entry(context: click.Context, data_dir: Path | None) -> int:
+    """Lend this computer to your group while you are away; with no verb, show the icon."""
+    context.obj = data_dir
+    if context.invoked_subcommand is not None:
+        return 0
+    from fallow.tray.ui.app import main as show_icon
+
+    return show_icon(_place(context, data_dir))
+
+
+@entry.command(epilog="\b\nExample:\n  tray agent --join fallow1-…")
+@click.option("--join", "token", metavar="TOKEN", help="Join this coordinator first.")
+@click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), help="Instead of agent.toml."
+)
+@_verb
+def agent(
+    context: click.Context, data_dir: Path | None, token: str | None, config: Path | None
+) -> None:
+    """Run the workstation without a screen, until SIGTERM; its jobs go on then."""
+    from fallow.tray import config as configuration
+    from fallow.tray.agent import Agent
+
+    place = _place(context, data_dir)
+    settings = configuration.load(config or place / "agent.toml")
+    running = Agent(place, settings)
+    if token is not None:
+        running.join(token)
+    running.run()
+
+
+@entry.command(epilog="\b\nExample:\n  tray join fallow1-…")
+@click.argument("token")
+@_verb
+def join(context: click.Context, data_dir: Path | None, token: str) -> None:
+    """Let this workstation belong to the coordinator that the token names."""
+    from fallow.tray import local, membership
+
+    place = _place(context, data_dir)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    member = membership.join(place, token)
+    try:
+        with local.LocalClient(place) as client:
+            client.ask(local.Rejoined())
+    except Unreachable:
+        click.echo(f"joined as {member.name}; start the tray, or: tray agent")
+    else:
+        click.echo(f"joined as {member.name}")
+
+
+@entry.command(epilog="\b\nExamples:\n  tray pause\n  tray pause 1h\n  tray pause until 18:30")
+@click.argument("duration", nargs=-1)
+@_JSON
+@_verb
+def pause(
+    context: click.Context, data_dir: Path | None, duration: tuple[str, ...], as_json: bool
+) -> None:
+    """Stop all jobs here: for a time such as 30m, 1h or 4h, `until HH:MM`, or until resumed."""
+    from fallow.tray import local
+
+    seconds = _pause_length(duration)
+    _ask(_place(context, data_dir), local.PauseFor(seconds), as_json)
+
+
+@entry.command(epilog="\b\nExample:\n  tray resume")
+@_JSON
+@_verb
+def resume(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
+    """End the pause; jobs go on when nobody is at the desk."""
+    from fallow.tray import local
+
+    _ask(_place(context, data_dir), local.Resume(), as_json)
+
+
+@entry.command(epilog="\b\nExample:\n  tray status --json")
+@_JSON
+@_verb
+def status(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
+    """Say what this computer does for others, or why nothing, and until when."""
+    from fallow.tray import local
+
+    with local.LocalClient(_place(context, data_dir)) as client:
+        found = client.status()
+    from fallow.tray import told
+
+    click.echo(told.as_json(found) if as_json else told.in_words(found))
+
+
+@entry.command(epilog="\b\nExample:\n  tray doctor")
+@_JSON
+@_verb
+def doctor(context: click.Context, data_dir: Path | None, as_json: bool) -> int:
+    """Check what Fallow can do on this computer, and which sensors see you."""
+    from fallow.tray import checkup
+
+    findings = checkup.examine(_place(context, data_dir))
+    click.echo(checkup.as_json(findings) if as_json else checkup.in_words(findings))
+    return 0 if all(each.good for each in findings) else 1
+
+
+def _ask(place: Path, request: Any, as_json: bool) -> None:
+    from fallow.tray import local, told
+
+    with local.LocalClient(place) as client:
+        client.ask(request)
+        found = client.status()
+    click.echo(told.as_json(found) if as_json else told.headline(found))
+
+
+def _pause_length(words: tuple[str, ...]) -> float | None:
+    """Seconds, None for ever; UsageError for what is neither a duration nor a time of day."""
+    from fallow.shared import units
+
+    if words in {(), ("forever",)}:
+        return None
+    if words[0] == "until":
+        return _until(words[1:])
+    try:
+        seconds = units.parse_duration("".join(words))
+    except ValueError as error:
+        raise UsageError(
+            str(error), hint="tray pause 30m, tray pause until 18:30, or tray pause forever"
+        ) from None
+    if seconds <= 0:
+        raise UsageError("A pause takes longer than nothing", hint="to end one: tray resume")
+    return seconds
+
+
+def _until(words: tuple[str, ...]) -> float:
+    from datetime import datetime, timedelta
+
+    try:
+        (text,) = words
+        wanted = datetime.strptime(text, "%H:%M")
+    except ValueError:
+        raise UsageError(
+            f"{' '.join(words)!r} is not a time of day", hint="tray pause until 18:30"
+        ) from None
+    now = datetime.now()
+    then = now.replace(hour=wanted.hour, minute=wanted.minute, second=0, microsecond=0)
+    if then <= now:
+        then += timedelta(days=1)
+    return then.timestamp() - now.timestamp()
+
+
+def set_up_logging() -> None:
+    """Logs go to stderr, one line each, from the level that FALLOW_LOG names."""
+    level = os.environ.get("FALLOW_LOG", "warning").upper()
+    if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        level = "WARNING"
+    logging.basicConfig(
+        level=level,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+
+
+def main() -> None:
+    """Run the verb of the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
+    """Run one verb and return its exit code; errors are told on stderr."""
+    set_up_logging()
+    try:
+        result = entry.main(args, prog_name="tray", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return 130
+    except FallowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output has seen enough, as in `tray status | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        logging.getLogger(__name__).debug("a bug", exc_info=True)
+        print(
+            f"error: this is a bug in Fallow ({type(error).__name__}: {error})\n"
+            "FALLOW_LOG=debug shows more",
+            file=sys.stderr,
+        )
+        return 1
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,49 @@
+"""The agent's own sensors, read in a thread of its own: asking them may take its time.
+
+Not the trays' sensors, which come over the local socket, and no judge. Opposite: the loop, to
+which it posts all that it sees, every time, so that it can be noticed when nothing comes.
+"""
+
+import threading
+from collections.abc import Callable
+
+from fallow.shared.clock import Clock
+from fallow.tray.core_words import Seen, Woke
+
+EVERY = 2.0
+SOURCE = "agent"
+
+
+class Eyes:
+    """Looks every two seconds; tells `post` what it sees, from its thread."""
+
+    def __init__(self, clock: Clock, started: float, post: Callable[[Seen | Woke], None]) -> None:
+        self._clock = clock
+        self._started = started
+        self._post = post
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="eyes", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(2.0)
+
+    def _look(self) -> None:
+        # Imported here, in its own time: it brings D-Bus with it.
+        from fallow.tray.sensors.watch import Watch, for_agent
+
+        watch = Watch(for_agent(), self._started)
+        woke: float | None = None
+        try:
+            while not self._stopping.is_set():
+                facts = watch.facts(self._clock.now())
+                if facts.woke != woke:
+                    woke = facts.woke
+                    self._post(Woke())
+                self._post(Seen(SOURCE, facts.readings, facts.on_battery))
+                self._stopping.wait(EVERY)
+        finally:
+            watch.close()

@@ -1,0 +1,109 @@
+"""A run's files on this computer before it starts: its folder, its work folder, what it says.
+
+Not what it leaves behind (`spool`), the copying itself (`staging`), nor when it is done
+(`workbench`). Slow: for the workshop's threads only. A run's folder holds:
+
+    run.json      its record                    process/    status files of its wrapper
+    work/         what the job sees             scratch/    its /tmp and home
+    stdout.txt, stderr.txt
+
+A build's folder holds build.json, work/ while it is built, tree/ when it is, and log.txt.
+Outputs wait in the spool, one store of blobs for all runs.
+"""
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+from fallow.shared.errors import FallowError
+from fallow.shared.messages import Action, JobSpec, Script
+from fallow.shared.work import staging
+from fallow.shared.work.trees import copy_tree, on_this_disk, remove_tree
+
+log = logging.getLogger(__name__)
+
+PROCESS = "process"
+OWN = ".fallow"
+PROGRESS = f"{OWN}/progress"
+CHECKPOINT = f"{OWN}/checkpoint"
+_LONGEST_PROGRESS = 4096
+
+
+def blobs_of(job: JobSpec) -> dict[str, int]:
+    """All blobs that a run, and the build it may wait for, need: hash -> bytes."""
+    wanted = {each.hash: each.size for each in (*job.shared, *job.inputs)}
+    actions = [job.action] if job.build is None else [job.action, job.build.action]
+    for action in actions:
+        if isinstance(action, Script):
+            wanted[action.hash] = action.size
+    return wanted
+
+
+def read_progress(work: Path) -> str | None:
+    """What the job wrote to FALLOW_PROGRESS, None when it wrote nothing one can read."""
+    try:
+        descriptor = os.open(
+            work / PROGRESS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
+    except OSError:
+        return None
+    with contextlib.closing(open(descriptor, "rb", buffering=0)) as file:
+        try:
+            return file.read(_LONGEST_PROGRESS).decode(errors="replace")
+        except OSError:
+            return None
+
+
+def place_build(folder: Path, work: Path, job: JobSpec, blob: staging.Blob) -> None:
+    """The work folder in which a batch is built; FallowError when it cannot be made."""
+    assert job.build is not None
+    _begin(folder, work)
+    staging.make_work_folder(work)
+    staging.place_shared(work, job.shared, blob)
+    _finish(work, job, job.build.action, blob)
+
+
+def place_run(
+    folder: Path, work: Path, job: JobSpec, blob: staging.Blob, tree: Path | None
+) -> None:
+    """The work folder of a job, a copy of the batch's built `tree` if it has one; FallowError."""
+    _begin(folder, work)
+    shared = job.shared
+    if tree is not None:
+        copy_tree(tree, work)
+        # What the build made of its inputs stays, since it may have built in among them.
+        shared = tuple(each for each in shared if not os.path.lexists(work / "input" / each.path))
+    staging.make_work_folder(work)
+    staging.place_shared(work, shared, blob)
+    staging.place_inputs(work, job.inputs, blob)
+    _finish(work, job, job.action, blob)
+
+
+def _begin(folder: Path, work: Path) -> None:
+    """Whatever an agent that died left of an earlier try is in the way."""
+    with on_this_disk("making a work folder", folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in (work, folder / PROCESS):
+            if place.exists():
+                remove_tree(place)
+        for name in ("stdout.txt", "stderr.txt", "log.txt"):
+            (folder / name).unlink(missing_ok=True)
+        (folder / PROCESS).mkdir(mode=0o700)
+
+
+def _finish(work: Path, job: JobSpec, action: Action, blob: staging.Blob) -> None:
+    if isinstance(action, Script):
+        staging.place_script(work, action, blob)
+    else:
+        staging.link_at_top(work, (*job.shared, *job.inputs))
+    with on_this_disk("making a work folder", work):
+        (work / CHECKPOINT).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def remove(place: Path) -> None:
+    """Remove a folder and all in it; what cannot be is logged, and tried again at a start."""
+    try:
+        remove_tree(place)
+    except FallowError as error:
+        log.warning("%s", error)

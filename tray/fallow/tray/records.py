@@ -1,0 +1,190 @@
+"""What the agent writes down so that its death loses nothing: one record per run and per build.
+
+Not the runs' files (`workbench`). Written by rename and not forced to disk: a killed agent loses
+nothing that way, and after a power failure nothing that ran is believed anyway.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from fallow.shared.errors import FallowError
+from fallow.shared.ids import AttemptId, parse_attempt
+from fallow.shared.messages import Argv, JobSpec
+from fallow.shared.moments import Deadline
+from fallow.shared.runs import Crashed
+from fallow.shared.work.build import Build, is_build
+from fallow.shared.work.phases import Over, Run
+
+log = logging.getLogger(__name__)
+
+
+class RunRecord(Struct, frozen=True):
+    """A run as it was in that boot of the computer."""
+
+    boot_id: str
+    run: Run
+
+
+class BuildRecord(Struct, frozen=True):
+    """A build as it was in that boot of the computer."""
+
+    boot_id: str
+    build: Build
+
+
+class PauseRecord(Struct, frozen=True):
+    """The owner's pause: a deadline, or for ever."""
+
+    pause: Deadline | None = None
+    forever: bool = False
+
+
+_encoder = msgspec.json.Encoder()
+_runs = msgspec.json.Decoder(RunRecord)
+_builds = msgspec.json.Decoder(BuildRecord)
+
+
+class Records:
+    """The records below an agent's data folder, and where each run has its folder."""
+
+    def __init__(self, data_dir: Path, boot_id: str) -> None:
+        self._boot_id = boot_id
+        self._runs = data_dir / "runs"
+        self._builds = data_dir / "builds"
+        self._pause = data_dir / "pause.json"
+        for folder in (self._runs, self._builds):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def folder(self, attempt: AttemptId) -> Path:
+        """The folder of a run, or of a build under its own name; made by the first record."""
+        return self._builds / attempt.batch if is_build(attempt) else self._runs / str(attempt)
+
+    def build_folder(self, batch: str) -> Path:
+        return self._builds / batch
+
+    def save_run(self, run: Run) -> None:
+        """Write this run's record; OSError when the disk refuses."""
+        record = _encoder.encode(RunRecord(self._boot_id, run))
+        _write(self._runs / str(run.attempt), "run.json", record)
+
+    def save_build(self, build: Build) -> None:
+        """Write this build's record; OSError when the disk refuses."""
+        record = _encoder.encode(BuildRecord(self._boot_id, build))
+        _write(self._builds / build.batch, "build.json", record)
+
+    def save_pause(self, record: PauseRecord) -> None:
+        """Write the owner's pause and force it to disk: it survives a power failure."""
+        fresh = self._pause.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(_encoder.encode(record))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._pause)
+
+    def load_pause(self) -> PauseRecord:
+        """The owner's pause; FallowError when the file is there but damaged."""
+        try:
+            return msgspec.json.decode(self._pause.read_bytes(), type=PauseRecord)
+        except FileNotFoundError:
+            return PauseRecord()
+        except (OSError, msgspec.MsgspecError) as error:
+            # Paused is the safe reading of a pause that cannot be read.
+            log.warning("%s cannot be read (%s): paused until resumed", self._pause, error)
+            return PauseRecord(None, True)
+
+    def load_runs(self) -> list[RunRecord]:
+        """All runs; of one whose record is damaged it is known only that it was here."""
+        found = []
+        for folder in sorted(self._runs.iterdir()):
+            try:
+                attempt = parse_attempt(folder.name)
+            except ValueError:
+                continue
+            try:
+                found.append(_runs.decode((folder / "run.json").read_bytes()))
+            except FileNotFoundError:
+                # It had not begun, or its folder was being removed.
+                continue
+            except (OSError, msgspec.MsgspecError) as error:
+                log.warning("the record of %s is damaged: %s", folder.name, error)
+                found.append(RunRecord("", _unknown(attempt)))
+        return found
+
+    def load_builds(self) -> list[BuildRecord]:
+        """All builds; one whose record is damaged is as good as not there."""
+        found = []
+        for folder in sorted(self._builds.iterdir()):
+            try:
+                found.append(_builds.decode((folder / "build.json").read_bytes()))
+            except (OSError, msgspec.MsgspecError) as error:
+                log.warning("the record of the build in %s is damaged: %s", folder, error)
+        return found
+
+    def strays(self, known: Iterable[AttemptId]) -> list[Path]:
+        """Folders of runs and builds that have no record: leftovers to be removed."""
+        kept = {self.folder(each) for each in known}
+        return [
+            each
+            for parent in (self._runs, self._builds)
+            for each in parent.iterdir()
+            if each not in kept
+        ]
+
+
+def lock(data_dir: Path) -> int:
+    """Take the data folder for this process; FallowError names who has it.
+
+    The descriptor must stay open as long as the agent lives.
+    """
+    import fcntl
+
+    path = data_dir / "agent.lock"
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FallowError(
+            f"The agent's folder {data_dir} cannot be used", f"{error.strerror}: {error.filename}"
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            owner = int(os.pread(descriptor, 20, 0))
+            os.close(descriptor)
+            raise FallowError(
+                "A Fallow agent already runs on this computer",
+                f"It is process {owner} and has the folder {data_dir}.",
+                "ask it with: tray status; another folder can be named with --data-dir",
+            ) from None
+        raise FallowError(f"Another process has the folder {data_dir}") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor
+
+
+def _write(folder: Path, name: str, content: bytes) -> None:
+    place = f"{folder}/{name}"
+    fresh = f"{place}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        descriptor = os.open(fresh, flags, 0o600)
+    except FileNotFoundError:
+        os.mkdir(folder, 0o700)
+        descriptor = os.open(fresh, flags, 0o600)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
+    os.rename(fresh, place)
+
+
+def _unknown(attempt: AttemptId) -> Run:
+    job = JobSpec("?", "?", "?", "?", Argv(("false",)), 1)
+    return Run(attempt, job, Over(Crashed(), None, None))

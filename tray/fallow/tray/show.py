@@ -1,0 +1,127 @@
+"""From what the agent knows to what it says about itself to people.
+
+Not what it tells the coordinator (`core` makes the Report) nor how people see it (`view`, `cli`).
+"""
+
+from collections.abc import Callable
+
+from fallow.shared.ids import AttemptId
+from fallow.shared.moments import Moment
+from fallow.shared.work import build as builds
+from fallow.shared.work import phases
+from fallow.shared.work.build import Build, build_id
+from fallow.shared.work.phases import Run
+from fallow.tray import session as sessions
+from fallow.tray.core import Core
+from fallow.tray.status import (
+    AgentState,
+    AgentStatus,
+    CoordinatorStatus,
+    RunStateName,
+    RunStatus,
+    SensorStatus,
+)
+
+Pids = Callable[[AttemptId], tuple[int, ...]]
+
+
+def show(core: Core, address: str, pids: Pids, now: Moment, pid: int) -> AgentStatus:
+    """The agent's state now; `address` is its coordinator's, empty when it has none."""
+    runs = [
+        _run(each, pids, now)
+        for each in core.work.runs.values()
+        if not isinstance(each.phase, phases.GivenBack)
+    ]
+    runs += [_build(each, pids) for each in core.work.builds.values() if _building(each)]
+    by_hand = core.facts.pause is not None
+    pause_end = core.facts.pause.until if core.facts.pause is not None else None
+    return AgentStatus(
+        state=_state(core, runs),
+        connection=sessions.connection(core.session),
+        verdict=core.verdict.kind,
+        reasons=core.verdict.reasons,
+        runs=tuple(runs),
+        sensors=_sensors(core, now),
+        coordinator=_coordinator(core, address),
+        accepting=core.accepting,
+        paused_by_hand=by_hand,
+        paused_until=None if pause_end is None else now.wall + (pause_end - now.boot),
+        notes=(core.settings.unable,) if core.settings.unable else (),
+        host=core.settings.host,
+        pid=pid,
+    )
+
+
+def _state(core: Core, runs: list[RunStatus]) -> AgentState:
+    if not core.verdict.runs:
+        return "paused"
+    return "running" if any(each.state not in {"finished", "declined"} for each in runs) else "idle"
+
+
+def _run(run: Run, pids: Pids, now: Moment) -> RunStatus:
+    ran, paused = phases.seconds(run, now)
+    return RunStatus(
+        batch=run.job.batch,
+        job=run.job.job,
+        owner=run.job.owner,
+        state=_word(run),
+        attempt=str(run.attempt),
+        pids=pids(run.attempt),
+        run_seconds=round(ran, 3),
+        paused_seconds=round(paused, 3),
+        progress=run.progress,
+    )
+
+
+def _word(run: Run) -> RunStateName:
+    match run.phase:
+        case phases.Alive():
+            return "paused" if run.frozen else "running"
+        case phases.Fetching() | phases.Placing() | phases.Held() | phases.Starting():
+            return "staging"
+        case phases.AwaitingBuild():
+            return "building"
+        case phases.Aborting() | phases.Stopping() | phases.Collecting():
+            return "ending"
+        case phases.Spooled() | phases.Over():
+            return "finished"
+        case phases.GivenBack():
+            return "declined"
+
+
+def _building(build: Build) -> bool:
+    return isinstance(build.state, builds.Working)
+
+
+def _build(build: Build, pids: Pids) -> RunStatus:
+    return RunStatus(
+        batch=build.job.batch,
+        job="",
+        owner=build.job.owner,
+        state="paused" if build.frozen else "building",
+        pids=pids(build_id(build.batch)),
+    )
+
+
+def _sensors(core: Core, now: Moment) -> tuple[SensorStatus, ...]:
+    found = []
+    for source, readings in core.sources.items():
+        for each in readings:
+            last = each.last_activity
+            found.append(
+                SensorStatus(
+                    each.sensor,
+                    each.healthy,
+                    each.why,
+                    None if last is None else round(now.wall + (last - now.boot), 3),
+                    "agent" if source == "agent" else "tray",
+                )
+            )
+    return tuple(found)
+
+
+def _coordinator(core: Core, address: str) -> CoordinatorStatus:
+    link = core.session.link
+    if isinstance(link, sessions.Open):
+        return CoordinatorStatus(address, link.name)
+    return CoordinatorStatus(address, "", link.reason if isinstance(link, sessions.Turned) else "")

@@ -1,0 +1,526 @@
+"""Carries out the orders for runs and builds: blobs, files, processes. Tells what came of them.
+
+Not the decisions (`core`) nor the loop (`agent`). All methods are for the loop's thread; what is
+slow goes to the workshop or the data thread, whose answers come back as posted facts.
+"""
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+from fallow.shared.blobs import BlobStore
+from fallow.shared.errors import FallowError
+from fallow.shared.ids import AttemptId
+from fallow.shared.messages import JobSpec, Tail, Tailed
+from fallow.shared.runs import Crashed, Exit, Exited, Progress
+from fallow.shared.transfer import Delivered, NotMoved, Stored
+from fallow.shared.work import processes, run_words
+from fallow.shared.work.build import is_build
+from fallow.shared.work.phases import Process
+from fallow.shared.work.processes import Handle, Identity, NeverStarted, Vanished
+from fallow.shared.work.sandbox import SandboxAbility, SandboxPlan, plan_for
+from fallow.shared.work.staging import words_of
+from fallow.tray import files
+from fallow.tray.config import Jobs
+from fallow.tray.records import Records
+from fallow.tray.spool import Spool
+from fallow.tray.workshop import Workshop
+
+log = logging.getLogger(__name__)
+
+_LONGEST_TAIL = 1 << 20
+_KILL_PATIENCE = 1.0
+
+Post = Callable[[AttemptId, run_words.Event], None]
+
+
+class Carrier(Protocol):
+    """The part of a DataClient that is needed here."""
+
+    def download(self, hash: str, size: int) -> None: ...
+    def upload(self, hash: str, size: int, path: Path | None = None) -> None: ...
+    def cancel(self, hash: str) -> None: ...
+
+
+class Watcher(Protocol):
+    """The part of a Loop that is needed here."""
+
+    def watch(self, source: int, ready: Callable[[], None]) -> None: ...
+    def unwatch(self, source: int) -> None: ...
+
+
+class _Fetching:
+    """The inputs of one run that are not here yet: hash -> bytes; and how much is."""
+
+    def __init__(self, missing: dict[str, int], total: int, built: bool) -> None:
+        self.missing = missing
+        self.total = total
+        self.built = built
+
+    @property
+    def received(self) -> int:
+        return self.total - sum(self.missing.values())
+
+
+class Workbench:
+    """Everything that is being done for runs and builds on this workstation.
+
+    `post` hands a fact to the loop from any thread; `tell` hands it on in the loop's own turn.
+    """
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        cache: BlobStore,
+        spool: Spool,
+        jobs: Jobs,
+        ability: SandboxAbility,
+        in_place: bool,
+        boot_id: str,
+        watcher: Watcher,
+        post: Post,
+        tell: Post,
+    ) -> None:
+        self._records = records
+        self._cache = cache
+        self._spool = spool
+        self._jobs = jobs
+        self._ability = ability
+        self._in_place = in_place
+        self._boot_id = boot_id
+        self._watcher = watcher
+        self._post = post
+        self._tell = tell
+        self._carrier: Carrier | None = None
+        self._workshop = Workshop()
+        self._handles: dict[AttemptId, Handle] = {}
+        self._watched: set[AttemptId] = set()
+        self._fetching: dict[AttemptId, _Fetching] = {}
+        self._uploading: dict[AttemptId, dict[str, int]] = {}
+        self._roots: dict[AttemptId, str] = {}
+        self._progress: dict[AttemptId, str] = {}
+        self._working: dict[AttemptId, Path] = {}
+        self._from_before: set[AttemptId] = set()
+
+    def order(self, attempt: AttemptId, effect: run_words.Effect, job: JobSpec | None) -> None:
+        """Do this for a run or a build; `job` is None when it is gone already."""
+        match effect:
+            case run_words.Freeze():
+                self._freeze(attempt)
+            case run_words.Thaw():
+                if attempt in self._handles:
+                    self._handles[attempt].containment.thaw()
+            case run_words.Terminate():
+                if attempt in self._handles:
+                    self._handles[attempt].containment.terminate()
+            case run_words.Kill():
+                self._kill(attempt)
+            case run_words.Upload(manifest):
+                self._upload(attempt, manifest)
+            case run_words.Drop():
+                self._drop(attempt, job)
+            case run_words.Forget():
+                self._forget(attempt)
+            case _ if job is not None:
+                self._order_for(attempt, effect, job)
+
+    def _order_for(self, attempt: AttemptId, effect: run_words.Effect, job: JobSpec) -> None:
+        match effect:
+            case run_words.Fetch():
+                self._fetch(attempt, job)
+            case run_words.Place():
+                self._workshop.do(self._bench(attempt, job), lambda: self._place(attempt, job))
+            case run_words.Spawn():
+                self._spawn(attempt, job)
+            case run_words.Find():
+                self._find(attempt, job)
+            case run_words.Adopt(process):
+                self._adopt(attempt, job, process)
+            case run_words.Collect(exit):
+                handle = self._let_go(attempt)
+                keep = isinstance(exit, Exited) and exit.code == 0
+                self._workshop.do(
+                    self._bench(attempt, job), lambda: self._collect(attempt, job, handle, keep)
+                )
+
+    def carry_with(self, carrier: Carrier | None) -> None:
+        """Move blobs with this from now on; what was asked of another is asked again."""
+        self._carrier = carrier
+        if carrier is None:
+            return
+        for fetching in self._fetching.values():
+            for hash, size in fetching.missing.items():
+                carrier.download(hash, size)
+        self.retry_uploads()
+
+    def moved(self, event: Stored | Delivered | NotMoved) -> None:
+        """What the carrier tells about a blob."""
+        match event:
+            case Stored(hash):
+                for attempt, fetching in list(self._fetching.items()):
+                    if fetching.missing.pop(hash, None) is not None:
+                        self._received(attempt, fetching)
+            case Delivered(hash):
+                for attempt, items in list(self._uploading.items()):
+                    if items.pop(hash, None) is not None and not items:
+                        del self._uploading[attempt]
+                        self._tell(attempt, run_words.Uploaded())
+            case NotMoved(hash, why):
+                for attempt, fetching in list(self._fetching.items()):
+                    if hash in fetching.missing:
+                        self._stop_fetching(attempt)
+                        self._tell(attempt, run_words.StagingFailed(f"an input is missing: {why}"))
+                if any(hash in items for items in self._uploading.values()):
+                    log.warning("a result could not be delivered: %s", why)
+
+    def retry_uploads(self) -> None:
+        """Offer again what is still to be delivered; what is here already costs nothing."""
+        if self._carrier is not None:
+            for items in self._uploading.values():
+                for hash, size in items.items():
+                    self._carrier.upload(hash, size, self._spool.blobs.path(hash))
+
+    def found(self, attempt: AttemptId, root: str | None, same_boot: bool) -> None:
+        """A run or build of before a restart; `root` names its outputs where they are spooled.
+
+        Of another boot, its outputs are looked at before they are delivered.
+        """
+        if root is not None:
+            self._roots[attempt] = root
+            self._spool.use_again(root, is_build(attempt))
+        if not same_boot:
+            self._from_before.add(attempt)
+
+    def clean_up(self, strays: Iterable[Path]) -> None:
+        """At the start, when all has been found: remove what belongs to nothing."""
+        for place in strays:
+            self._workshop.do(place, functools.partial(files.remove, place))
+        self._spool.remove_strays()
+
+    def look_at_progress(self) -> None:
+        """Read what the jobs say of themselves."""
+        for attempt, work in list(self._working.items()):
+            text = files.read_progress(work)
+            if text is None or text == self._progress.get(attempt):
+                continue
+            self._progress[attempt] = text
+            progress = _progress(text)
+            if progress is not None:
+                self._tell(attempt, run_words.Progressed(progress))
+
+    def tail(self, question: Tail) -> Tailed:
+        """The bytes of a run's output that were asked for."""
+        name = "stdout.txt" if question.stream == "stdout" else "stderr.txt"
+        limit = min(max(question.limit, 0), _LONGEST_TAIL)
+        try:
+            with (self._records.folder(question.attempt) / name).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                offset = max(size - limit, 0) if question.offset < 0 else question.offset
+                file.seek(offset)
+                return Tailed(question.request, file.read(limit), offset, size)
+        except OSError:
+            return Tailed(question.request, b"", 0, 0, found=False)
+
+    def pids(self, attempt: AttemptId) -> tuple[int, ...]:
+        """The processes of a run, as this computer numbers them."""
+        handle = self._handles.get(attempt)
+        return handle.containment.members() if handle is not None else ()
+
+    def close(self) -> None:
+        """Let go of everything; processes run on."""
+        self._workshop.close()
+        for attempt in list(self._handles):
+            handle = self._let_go(attempt)
+            if handle is not None:
+                handle.close()
+
+    # --- inputs ---
+
+    def _fetch(self, attempt: AttemptId, job: JobSpec) -> None:
+        wanted = files.blobs_of(job)
+        missing = {hash: size for hash, size in wanted.items() if not self._cache.has(hash)}
+        if not missing:
+            self._tell(attempt, run_words.Staged(built=job.build is None))
+            return
+        self._fetching[attempt] = _Fetching(missing, sum(wanted.values()), job.build is None)
+        if self._carrier is not None:
+            for hash, size in missing.items():
+                self._carrier.download(hash, size)
+
+    def _received(self, attempt: AttemptId, fetching: _Fetching) -> None:
+        if fetching.missing:
+            self._tell(attempt, run_words.Received(fetching.received, fetching.total))
+            return
+        del self._fetching[attempt]
+        self._tell(attempt, run_words.Staged(built=fetching.built))
+
+    def _stop_fetching(self, attempt: AttemptId) -> None:
+        fetching = self._fetching.pop(attempt, None)
+        if fetching is None or self._carrier is None:
+            return
+        for hash in fetching.missing:
+            if not any(hash in each.missing for each in self._fetching.values()):
+                self._carrier.cancel(hash)
+
+    # --- files ---
+
+    def _bench(self, attempt: AttemptId, job: JobSpec) -> object:
+        """Where a batch's jobs share one work folder, their files are moved one by one."""
+        return attempt.batch if self._in_place and job.build is not None else attempt
+
+    def _work_of(self, attempt: AttemptId, job: JobSpec) -> Path:
+        if self._in_place and job.build is not None:
+            return self._records.build_folder(attempt.batch) / "work"
+        return self._records.folder(attempt) / "work"
+
+    def _place(self, attempt: AttemptId, job: JobSpec) -> None:
+        folder, work = self._records.folder(attempt), self._work_of(attempt, job)
+        try:
+            if is_build(attempt):
+                files.place_build(folder, work, job, self._cache.path)
+            else:
+                tree = self._records.build_folder(attempt.batch) / "tree"
+                files.place_run(folder, work, job, self._cache.path, tree if job.build else None)
+        except (FallowError, OSError) as error:
+            self._post(attempt, run_words.StagingFailed(_say(error)))
+        else:
+            self._post(attempt, run_words.Placed())
+
+    def _collect(self, attempt: AttemptId, job: JobSpec, handle: Handle | None, keep: bool) -> None:
+        folder, work = self._records.folder(attempt), self._work_of(attempt, job)
+        try:
+            if handle is not None:
+                left = handle.containment.kill().left
+                handle.close()
+                if left:
+                    log.warning("%s: processes %s cannot be ended", attempt, left)
+            if is_build(attempt):
+                root, size = self._spool.take_build(folder, work, keep)
+            else:
+                root, size = self._spool.take_run(folder, work)
+        except (FallowError, OSError) as error:
+            log.warning("the outputs of %s cannot be saved: %s", attempt, _say(error))
+            self._post(attempt, run_words.CollectFailed(_say(error)))
+            return
+        self._post(attempt, run_words.OutputsHashed(root, size))
+        for place in (work, folder / "scratch"):
+            if place.exists():
+                files.remove(place)
+
+    def _upload(self, attempt: AttemptId, root: str) -> None:
+        self._roots[attempt] = root
+        if attempt in self._from_before:
+            self._from_before.discard(attempt)
+            self._workshop.do(attempt, lambda: self._verify(attempt, root))
+            return
+        try:
+            items = self._spool.items(root, is_build(attempt))
+        except FallowError as error:
+            log.warning("the outputs of %s are lost: %s", attempt, error)
+            self._tell(attempt, run_words.Damaged())
+            return
+        self._uploading[attempt] = items
+        if self._carrier is not None:
+            for hash, size in items.items():
+                self._carrier.upload(hash, size, self._spool.blobs.path(hash))
+
+    def _verify(self, attempt: AttemptId, root: str) -> None:
+        """After a boot: a power failure may have taken what was not forced to disk."""
+        whole = self._spool.whole(root, is_build(attempt))
+        self._post(attempt, run_words.Lacking() if whole else run_words.Damaged())
+
+    def _stop_uploading(self, attempt: AttemptId) -> None:
+        items = self._uploading.pop(attempt, {})
+        if self._carrier is None:
+            return
+        for hash in items:
+            if not any(hash in each for each in self._uploading.values()):
+                self._carrier.cancel(hash)
+
+    def _drop(self, attempt: AttemptId, job: JobSpec | None) -> None:
+        self._stop_fetching(attempt)
+        self._stop_uploading(attempt)
+        handle = self._let_go(attempt)
+        if handle is not None:
+            handle.close()
+        root = self._roots.pop(attempt, None)
+        folder = self._records.folder(attempt)
+        places = [folder / "work", folder / "scratch"]
+        if job is not None:
+            places.append(self._work_of(attempt, job))
+
+        def clear() -> None:
+            for place in places:
+                files.remove(place)
+            if root is not None:
+                self._spool.release(root, is_build(attempt))
+
+        self._workshop.do(attempt if job is None else self._bench(attempt, job), clear)
+
+    def _forget(self, attempt: AttemptId) -> None:
+        folder = self._records.folder(attempt)
+        # Without its record it is gone, whatever happens to the rest.
+        for name in ("run.json", "build.json"):
+            (folder / name).unlink(missing_ok=True)
+        self._drop(attempt, None)
+        self._workshop.do(attempt, lambda: files.remove(folder))
+
+    # --- processes ---
+
+    def _spawn(self, attempt: AttemptId, job: JobSpec) -> None:
+        folder, work = self._records.folder(attempt), self._work_of(attempt, job)
+        try:
+            plan = self._plan(work, folder / "scratch")
+            handle = processes.spawn(_order_of(attempt, job, plan, folder, self._jobs.nice))
+        except FallowError as error:
+            self._tell(attempt, run_words.NotSpawned("sandbox", str(error)))
+            return
+        self._follow(attempt, job, handle)
+        self._tell(attempt, run_words.Spawned(_process(handle.identity)))
+
+    def _plan(self, work: Path, scratch: Path) -> SandboxPlan:
+        return plan_for(self._ability, self._jobs.sandbox, work, scratch, self._jobs.read_only)
+
+    def _contained(self) -> bool:
+        return self._ability.kind == "bubblewrap"
+
+    def _follow(self, attempt: AttemptId, job: JobSpec, handle: Handle) -> None:
+        self._handles[attempt] = handle
+        if not is_build(attempt):
+            self._working[attempt] = self._work_of(attempt, job)
+        self._watched.add(attempt)
+        self._watcher.watch(handle.pidfd, lambda: self._ended(attempt))
+
+    def _unwatch(self, attempt: AttemptId, handle: Handle | None) -> None:
+        if handle is not None and attempt in self._watched:
+            self._watched.discard(attempt)
+            self._watcher.unwatch(handle.pidfd)
+
+    def _let_go(self, attempt: AttemptId) -> Handle | None:
+        """Follow it no more; its handle is the caller's to close."""
+        self._working.pop(attempt, None)
+        self._progress.pop(attempt, None)
+        handle = self._handles.pop(attempt, None)
+        self._unwatch(attempt, handle)
+        return handle
+
+    def _ended(self, attempt: AttemptId) -> None:
+        handle = self._handles[attempt]
+        ending = handle.poll()
+        if ending is None:
+            return
+        # Kept for its containment: what is left of the tree has to be ended.
+        self._unwatch(attempt, handle)
+        if isinstance(ending, NeverStarted):
+            self._tell(attempt, run_words.NotSpawned("sandbox", self._last_words(attempt)))
+        else:
+            self._tell(attempt, run_words.Ended(_exit(ending)))
+
+    def _last_words(self, attempt: AttemptId) -> str:
+        tail = self.tail(Tail(0, attempt, "stderr", -1, 500)).data.decode(errors="replace")
+        return "the sandbox could not be made: " + (tail.strip().splitlines() or ["?"])[-1]
+
+    def _adopt(self, attempt: AttemptId, job: JobSpec, process: Process) -> None:
+        status = _status_of(self._records.folder(attempt))
+        if process.boot_id != self._boot_id:
+            self._tell(attempt, run_words.Ended(Crashed()))
+            return
+        identity = Identity(process.boot_id, process.pid, process.start)
+        handle = processes.adopt(identity, status, self._contained())
+        if handle is not None:
+            self._follow(attempt, job, handle)
+            return
+        ending = processes.ending(status)
+        if isinstance(ending, NeverStarted):
+            self._tell(attempt, run_words.NotSpawned("sandbox", self._last_words(attempt)))
+        else:
+            self._tell(attempt, run_words.Ended(_exit(ending)))
+
+    def _find(self, attempt: AttemptId, job: JobSpec) -> None:
+        identity = processes.find(_status_of(self._records.folder(attempt)))
+        if identity is None:
+            self._tell(attempt, run_words.Placed())
+            return
+        self._tell(attempt, run_words.Spawned(_process(identity)))
+        self._adopt(attempt, job, _process(identity))
+
+    def _freeze(self, attempt: AttemptId) -> None:
+        handle = self._handles.get(attempt)
+        if handle is None:
+            return
+        tally = handle.containment.freeze()
+        if not tally.complete:
+            log.warning("%s: after %.1f s something still runs", attempt, tally.seconds)
+        log.debug("%s: %d processes stopped in %.4f s", attempt, tally.count, tally.seconds)
+
+    def _kill(self, attempt: AttemptId) -> None:
+        handle = self._handles.get(attempt)
+        if handle is None:
+            return
+        left = handle.containment.kill(_KILL_PATIENCE).left
+        if left:
+            log.warning("%s: processes %s cannot be ended yet", attempt, left)
+
+
+def _order_of(
+    attempt: AttemptId, job: JobSpec, plan: SandboxPlan, folder: Path, nice: int
+) -> processes.Spawn:
+    building = is_build(attempt)
+    action, extra = job.action, job.env
+    if building:
+        assert job.build is not None
+        action, extra = job.build.action, job.build.env
+    env = {
+        "FALLOW_BATCH": job.batch,
+        "FALLOW_JOB": "" if building else job.job,
+        "FALLOW_ATTEMPT": str(attempt.number),
+        "FALLOW_CPUS": str(job.cpus),
+        "FALLOW_GPUS": "",
+        "FALLOW_INPUT": plan.path_inside("input"),
+        "FALLOW_OUTPUT": plan.path_inside("distribute_save"),
+        "FALLOW_CHECKPOINT": plan.path_inside(files.CHECKPOINT),
+        "FALLOW_PROGRESS": plan.path_inside(files.PROGRESS),
+    }
+    return processes.Spawn(
+        argv=words_of(action),
+        sandbox=plan,
+        stdout=folder / ("log.txt" if building else "stdout.txt"),
+        stderr=folder / ("log.txt" if building else "stderr.txt"),
+        status=_status_of(folder),
+        env={**env, **extra},
+        nice=nice,
+    )
+
+
+def _status_of(folder: Path) -> Path:
+    return folder / files.PROCESS / "status"
+
+
+def _process(identity: Identity) -> Process:
+    return Process(identity.boot_id, identity.pid, identity.start)
+
+
+def _exit(ending: processes.ExitStatus | Vanished) -> Exit:
+    return Crashed() if isinstance(ending, Vanished) else ending.exit
+
+
+def _progress(text: str) -> Progress | None:
+    """`0.43` or `0.43 text`; anything else says nothing."""
+    share, _, words = text.strip().partition(" ")
+    try:
+        value = float(share)
+    except ValueError:
+        return None
+    if not 0.0 <= value <= 1.0:
+        return None
+    return Progress(value, words.strip()[:200])
+
+
+def _say(error: FallowError | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror}: {error.filename}" if error.filename else str(error)
+    return f"{error.title}. {error.detail}" if error.detail else error.title
