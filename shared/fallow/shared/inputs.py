@@ -129,7 +129,8 @@ def _hash(real: Path, place: Place, progress: Callable[[int], None]) -> Content:
             _refuse_special(real, before.st_mode, place)
             digest, size = hashlib.sha256(), 0
             buffer = memoryview(bytearray(min(_READ, before.st_size + 1)))
-            while count := file.readinto(buffer):
+            # A file that grows as fast as it is read must not be read for ever.
+            while size <= before.st_size and (count := file.readinto(buffer)):
                 digest.update(buffer[:count])
                 size += count
                 progress(count)
