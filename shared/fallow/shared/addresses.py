@@ -4,20 +4,17 @@ Not a socket: this names places and makes the one folder a local socket may live
 The opposite is `transport`, which opens what is named here.
 """
 
-import ipaddress
 import os
 import re
+import socket
 import stat
-import tempfile
 from pathlib import Path
 
 from fallow.shared.errors import FallowError
 
 DEFAULT_PORT = 8952
 _PLACE = "place"  # in the local folder: where the sockets are when its own path is too long
-_SOCKET_PATH_LIMIT = (
-    100  # AF_UNIX paths end at 107 bytes; the socket's own name comes after the folder
-)
+_SOCKET_PATH_LIMIT = 100  # bytes; AF_UNIX allows 107
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -49,10 +46,13 @@ def is_loopback(address: str) -> bool:
     host = split_address(address)[0].strip("[]")
     if host == "localhost":
         return True
+    # Not by `ipaddress`: every command would wait for its import.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
+        packed = socket.inet_pton(family, host)
+    except OSError:
         return False
+    return packed[0] == 127 if family == socket.AF_INET else packed == bytes(15) + b"\1"
 
 
 def is_wildcard(address: str) -> bool:
@@ -76,8 +76,8 @@ def make_local_addresses(data_dir: Path) -> tuple[str, str]:
     import hashlib
 
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    if len(os.fsencode(runtime)) > 60:
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"
+    if len(os.fsencode(runtime)) > 60 or not os.access(runtime, os.W_OK):
         runtime = "/tmp"
     short = Path(runtime) / f"fallow-{os.geteuid()}-{digest}"
     _make_private(short)
