@@ -71,9 +71,9 @@ exit 3, coming  | Collecting         Collecting         ~                  super
 exit 3, here    | Collecting/commit  Collecting/commit  ~/commit           superseded/discarded ~/discarded
 signal, here    | Collecting/commit  Collecting/commit  ~/commit           superseded/discarded ~/discarded
 crash, files    | Collecting/commit  Collecting/commit  ~/commit           superseded/discarded ~/discarded
-crash, nothing  | crashed/discarded  crashed/discarded  ~/commit           superseded/discarded ~/discarded
-evicted there   | evicted/discarded  evicted/discarded  ~/commit           superseded/discarded ~/discarded
-stopped there   | lost/discarded     lost/discarded     ~/commit           superseded/discarded ~/discarded
+crash, nothing  | lost/discarded     lost/discarded     lost/discarded     superseded/discarded ~/discarded
+evicted there   | evicted/discarded  evicted/discarded  evicted/discarded  superseded/discarded ~/discarded
+stopped there   | lost/discarded     lost/discarded     lost/discarded     superseded/discarded ~/discarded
 declined        | declined/discarded declined/discarded !                  superseded/discarded ~/discarded
 absent          | lost               lost               lost               superseded           -
 silent          | lost               doubtful           doubtful           superseded           -

@@ -668,10 +668,23 @@ def test_crashes_are_counted_apart_and_three_workstations_are_enough(
         agent.boot = "boot-2"
         agent.verdict = Verdict("barred")
         agent.hello()
-        agent.run(Finished(Crashed()), agent.last)
+        agent.finish(Crashed())
     job = office.job("sweep/j0")
     assert (job.failures, job.crashes, job.evictions) == (0, 3, 0)
     assert isinstance(job.state, Held)
+
+
+def test_outputs_that_were_lost_on_their_workstation_cost_only_time(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    office.submit(sweep_batch(jobs=1))
+    desk.read()
+    desk.finish(stored=False)
+    assert desk.run(Finished(Crashed())) == ["accepted 0#1 discarded"]
+    office.pass_time(1.5)
+    assert desk.report() == ["assign 0#2"]
+    job = office.job("sweep/j0")
+    assert (job.failures, job.crashes, job.evictions) == (0, 0, 0)
 
 
 def test_what_a_crash_left_on_disk_is_kept(office: FakeCoordinator, desk: ScriptedAgent) -> None:

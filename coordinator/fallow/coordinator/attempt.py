@@ -159,6 +159,16 @@ def _finish(record: AttemptRecord, event: SeenFinished, wall: float) -> Change:
         ended=run.ended,
         doubtful=False,
     )
+    gone = _gone(record, event, wall)
+    if gone is not None:
+        return gone
+    record = replace(record, state=Collecting(run.exit, run.manifest, run.size))
+    return Change(record, "commit" if run.stored or run.manifest is None else None)
+
+
+def _gone(record: AttemptRecord, event: SeenFinished, wall: float) -> Change | None:
+    """The end of an attempt of which nothing is to be collected; None when something is."""
+    run = event.run
     if not event.wanted:
         return Change(_end(record, "superseded", wall), "superseded")
     match run.exit:
@@ -166,16 +176,18 @@ def _finish(record: AttemptRecord, event: SeenFinished, wall: float) -> Change:
             # Its workstation stopped it for reasons of its own.
             return Change(_end(record, "evicted" if why == "evict" else "lost", wall), "discarded")
         case Crashed() if run.manifest is None:
-            return Change(_end(record, "crashed", wall), "discarded")
-    record = replace(record, state=Collecting(run.exit, run.manifest, run.size))
-    return Change(record, "commit" if run.stored or run.manifest is None else None)
+            # A crash leaves files; without them, it is they that were lost, by its workstation.
+            text = "its outputs were lost on its workstation"
+            return Change(_end(record, "lost", wall, text), "discarded")
+    return None
 
 
 def _collect(record: AttemptRecord, event: SeenFinished, wall: float) -> Change:
-    if not event.wanted:
-        return Change(_end(record, "superseded", wall), "superseded")
     if record.doubtful:
         record = replace(record, doubtful=False)
+    gone = _gone(record, event, wall)
+    if gone is not None:
+        return gone
     run = event.run
     return Change(record, "commit" if run.stored or run.manifest is None else None)
 

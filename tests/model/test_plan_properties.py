@@ -1,0 +1,161 @@
+"""What holds of every plan, whatever the queue and the workstations look like."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fallow.coordinator.plan import Group, Seat, explain, needs, obstacle, plan, shrink
+
+WORDS = ("gfortran", "gpu", "python3")
+NAMES = ("desk", "loft", "lab")
+
+_batches = st.sampled_from(["b1", "b2", "b3"])
+
+
+@st.composite
+def groups(draw: st.DrawFn) -> list[Group]:
+    found = []
+    for order in range(draw(st.integers(0, 4))):
+        jobs = draw(st.sets(st.integers(0, 12), max_size=6))
+        found.append(
+            Group(
+                batch=f"b{order}",
+                owner=draw(st.sampled_from(["ana", "bob"])),
+                order=order,
+                jobs=sorted(jobs, reverse=True),
+                cpus=draw(st.none() | st.integers(1, 5)),
+                memory=draw(st.none() | st.integers(1, 40)),
+                capabilities=tuple(draw(st.sets(st.sampled_from(WORDS), max_size=1))),
+                avoid=frozenset(draw(st.sets(st.sampled_from(NAMES), max_size=1))),
+            )
+        )
+    return found
+
+
+@st.composite
+def seats(draw: st.DrawFn) -> list[Seat]:
+    found = []
+    for name in NAMES[: draw(st.integers(0, 3))]:
+        cpus, memory = draw(st.integers(1, 4)), draw(st.integers(4, 32))
+        found.append(
+            Seat(
+                name=name,
+                closed=draw(st.sampled_from([None, None, None, "is offline"])),
+                cpus=cpus,
+                memory=memory,
+                free_cpus=draw(st.integers(0, cpus)),
+                free_memory=draw(st.integers(0, memory)),
+                capabilities=frozenset(draw(st.sets(st.sampled_from(WORDS)))),
+                affine=tuple(draw(st.lists(_batches, unique=True, max_size=2))),
+                failed_builds=frozenset(draw(st.sets(_batches, max_size=1))),
+            )
+        )
+    return found
+
+
+_used = st.dictionaries(st.sampled_from(["ana", "bob"]), st.floats(0, 1e6))
+
+
+@given(groups(), seats(), _used)
+def test_never_over_capacity_and_each_job_once(
+    queue: list[Group], stations: list[Seat], used: dict[str, float]
+) -> None:
+    placements = plan(queue, stations, used)
+    jobs = Counter(each.job for each in placements)
+    assert all(count == 1 for count in jobs.values())
+    for seat in stations:
+        here = [each for each in placements if each.node == seat.name]
+        assert sum(each.cpus for each in here) <= seat.free_cpus
+        assert sum(each.memory for each in here) <= seat.free_memory
+        assert not (here and seat.closed)
+        assert all(each.cpus == seat.cpus for each in here if each.whole)
+    by_batch = {group.batch: group for group in queue}
+    for each in placements:
+        group = by_batch[each.job.batch]
+        assert each.job.index in group.jobs
+        assert each.node not in group.avoid
+
+
+@given(groups(), seats(), _used, st.randoms(use_true_random=False))
+def test_the_same_view_gives_the_same_plan(
+    queue: list[Group], stations: list[Seat], used: dict[str, float], random: object
+) -> None:
+    assert plan(queue, stations, used) == plan(queue, list(reversed(stations)), dict(used))
+
+
+@given(groups(), seats(), _used)
+def test_explain_has_a_workstation_without_an_obstacle_exactly_when_a_job_is_placed(
+    queue: list[Group], stations: list[Seat], used: dict[str, float]
+) -> None:
+    left = {seat.name: seat for seat in stations}
+    placements = plan(queue, stations, used)
+    for each in placements:
+        left[each.node] = shrink(left[each.node], each.cpus, each.memory)
+    placed = Counter(each.job.batch for each in placements)
+    for group in queue:
+        if placed[group.batch] < len(group.jobs):
+            # What still waits has an obstacle everywhere, and explain names each.
+            assert len(explain(group, left.values())) == len(stations)
+        if len(queue) == 1 and not placed[group.batch] and group.jobs:
+            assert len(explain(group, stations)) == len(stations)
+
+
+@given(groups(), seats())
+def test_the_first_jobs_go_first(queue: list[Group], stations: list[Seat]) -> None:
+    placed: dict[str, list[int]] = {}
+    for each in plan(queue, stations, {}):
+        placed.setdefault(each.job.batch, []).append(each.job.index)
+    for group in queue:
+        mine = placed.get(group.batch, [])
+        assert mine == sorted(group.jobs)[: len(mine)]
+
+
+def seat(name: str = "desk", cpus: int = 4, memory: int = 16, **more: object) -> Seat:
+    return Seat(name, None, cpus, memory, cpus, memory, **more)  # type: ignore[arg-type]
+
+
+def test_with_no_word_about_it_a_job_takes_the_whole_workstation() -> None:
+    assert needs(Group("b", "ana", 0, (0,)), seat()) == (4, 16)
+
+
+def test_with_processors_only_it_takes_its_share_of_the_memory() -> None:
+    assert needs(Group("b", "ana", 0, (0,), cpus=1), seat()) == (1, 4)
+
+
+def test_with_memory_only_it_takes_all_processors() -> None:
+    assert needs(Group("b", "ana", 0, (0,), memory=3), seat()) == (4, 3)
+
+
+def test_a_workstation_stays_with_the_batch_it_has_built_for() -> None:
+    queue = [Group("old", "ana", 0, (1, 0)), Group("built", "bob", 1, (1, 0))]
+    placements = plan(queue, [seat(affine=("built",))], {"bob": 1e6})
+    assert [each.job.batch for each in placements] == ["built"]
+
+
+def test_owners_take_turns() -> None:
+    queue = [
+        Group("a", "ana", 0, (3, 2, 1, 0), cpus=1),
+        Group("b", "bob", 1, (3, 2, 1, 0), cpus=1),
+    ]
+    owners = [each.job.batch for each in plan(queue, [seat()], {})]
+    assert owners == ["a", "b", "a", "b"]
+
+
+def test_who_used_much_lately_waits() -> None:
+    queue = [Group("a", "ana", 0, (0,)), Group("b", "bob", 1, (0,))]
+    placements = plan(queue, [seat()], {"ana": 3600.0})
+    assert [each.job.batch for each in placements] == ["b"]
+
+
+def test_the_oldest_batch_of_an_owner_goes_first() -> None:
+    queue = [Group("young", "ana", 7, (0,)), Group("old", "ana", 3, (0,))]
+    assert [each.job.batch for each in plan(queue, [seat()], {})] == ["old"]
+
+
+def test_obstacles_say_what_is_missing() -> None:
+    group = Group("b", "ana", 0, (0,), capabilities=("gpu",))
+    assert obstacle(group, seat()) == "has no gpu"
+    assert obstacle(Group("b", "ana", 0, (0,), cpus=9), seat()) == "has 4 of the 9 cores it needs"
+    failed = seat(failed_builds=frozenset({"b"}))
+    assert obstacle(Group("b", "ana", 0, (0,)), failed) == "could not build it"
