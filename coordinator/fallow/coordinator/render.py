@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
+
+from fallow.shared.messages import JobStateName
 
 SCHEMA = 1
 
@@ -67,6 +69,11 @@ def size(count: int) -> str:
         return f"{count} B"
     power = min((count.bit_length() - 1) // 10, 4)
     return f"{count / 1024**power:.1f} {'KMGT'[power - 1]}iB"
+
+
+def every_state(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts with a zero for each state that no job is in, so that programs need no default."""
+    return {state: counts.get(state, 0) for state in get_args(JobStateName)}
 
 
 def moment(wall: float | None) -> str:

@@ -157,6 +157,7 @@ class Server:
         self._sends: list[tuple[_Peer, bytes]] = []
         self._tasks: list[archive.Task] = []
         self._settled: list[Deposit] = []
+        self._build_outputs: list[archive.PutBuildOutput] = []
         self._fatal: FallowError | None = None
 
     def run(self, ready: Callable[[str], None]) -> None:
@@ -386,8 +387,8 @@ class Server:
                     self._begin_commit(effect)
                 case KeepBuildLog(namespace, batch, node, hash, size):
                     found = self._core.world.names.get((namespace, batch))
-                    if found is not None and self._blobs.has(hash):
-                        self._tasks.append(
+                    if found is not None:
+                        self._build_outputs.append(
                             archive.PutBuildOutput(found, namespace, batch, node, hash, size)
                         )
                 case RemoveTree(uid, namespace, batch):
@@ -426,6 +427,15 @@ class Server:
         self._saves.append(Committing(deposit))
         self._tasks.append(deposit)
 
+    def _put_build_outputs(self) -> None:
+        """Put those beside the jobs whose bytes are here; the others stay for a later turn."""
+        waiting, self._build_outputs = self._build_outputs, []
+        for put in waiting:
+            if self._blobs.has(put.log):
+                self._tasks.append(put)
+            elif put.uid in self._core.world.batches:
+                self._build_outputs.append(put)
+
     def _on_turn(self) -> None:
         now = self._now()
         deadline = self._core.deadline()
@@ -433,6 +443,7 @@ class Server:
             self._handle(Expired())
         self._answers.expire(now.boot)
         self._take(self._core.plan(now))
+        self._put_build_outputs()
         try:
             self._commit_and_act()
         except FallowError as error:

@@ -86,8 +86,9 @@ def nodes(as_json: bool, coordinator: str | None) -> None:
 
 
 def _plain(batch: BatchStatus) -> dict[str, Any]:
-    """As JSON has it: `jobs` only when the batch was named."""
+    """As JSON has it: every state is counted, `jobs` are there only when the batch was named."""
     content = {field: getattr(batch, field) for field in batch.__struct_fields__}
+    content["counts"] = render.every_state(batch.counts)
     if batch.jobs is None:
         del content["jobs"]
     return content

@@ -77,7 +77,9 @@ def submit(
             return
         waited = _wait(client, ref, follow, quiet=as_json)
     if as_json:
-        render.print_json({**content, "state": waited.state, "counts": waited.counts})
+        render.print_json(
+            {**content, "state": waited.state, "counts": render.every_state(waited.counts)}
+        )
     else:
         print(f"{ref}: {waited.words()}")
     if not waited.all_succeeded:

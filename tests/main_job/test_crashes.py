@@ -1,0 +1,117 @@
+"""The coordinator is killed at each step of a commit, and a whole result is there once.
+
+The workstation is scripted: what counts is what it was told, and what is on the coordinator's disk.
+"""
+
+import json
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fallow.shared.messages import JobSpec
+from fallow.shared.runs import Exited
+from main_job.conftest import Coordinator
+from main_job.scripted_agent import Result, ScriptedAgent
+from waiting import wait_until
+
+CRASHING = Path(__file__).with_name("crashing_serve.py")
+STEPS = (
+    "committing saved",
+    "assembled",
+    "old moved",
+    "renamed",
+    "parents synced",
+    "committed saved",
+    "acknowledged",
+)
+BATCH = """
+meta: {namespace: ana, batch_name: b}
+command:
+  jobs: [{name: j, run: "true"}]
+"""
+FILES = {"stdout.txt": b"whole output\n", "stderr.txt": b"", "field.vtk": bytes(range(256)) * 40}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "attempt.json"
+    }
+
+
+CASES = [(step, False) for step in STEPS] + [("renamed", True), ("committed saved", True)]
+
+
+# The step "attempts moved" needs two attempts: tests/store has it.
+@pytest.mark.parametrize(("step", "fails"), CASES)
+def test_killed_in_a_commit(
+    coordinator: Coordinator,
+    batch_file: Callable[..., Path],
+    tmp_path: Path,
+    step: str,
+    fails: bool,
+) -> None:
+    def work(job: JobSpec, attempt: int) -> Result:
+        return Result(FILES, Exited(7 if fails else 0))
+
+    with ScriptedAgent(tmp_path / "dino", coordinator.token("dino"), lambda job, n: None) as agent:
+        coordinator.verbs.ok("submit", batch_file(BATCH))
+        coordinator.wait_for("b", {"running": 1})
+        coordinator.stop()
+        coordinator.start([sys.executable, CRASHING, step])
+        agent.change_work(work)
+        assert coordinator.ended() == -9
+        coordinator.start()
+        coordinator.wait_for("b", {"failed" if fails else "succeeded": 1})
+        wait_until(lambda: agent.accepted, 10, "the workstation to be told")
+        outcome = "kept" if fails else "committed"
+        assert list(agent.accepted.values()) == [outcome]
+        assert list(agent.assigned.values()) == [1], "the job was started once"
+        wait_until(lambda: not agent.runs, 10, "the workstation's spool to be empty")
+    job = coordinator.results / "ana/b/j"
+    expected = dict(FILES)
+    if fails:
+        expected |= {f".attempts/1/{path}": content for path, content in FILES.items()}
+    assert tree(job) == expected
+    assert json.loads((job / "attempt.json").read_text())["attempt"] == 1
+    wait_until(
+        lambda: not list((coordinator.results / ".staging").iterdir()), 10, "an empty staging"
+    )
+    with sqlite3.connect(coordinator.data_dir / "fallow.sqlite") as db:
+        assert db.execute("SELECT outcome, state FROM result").fetchall() == [
+            ("failed" if fails else "result", "committed")
+        ]
+
+
+def test_a_submission_survives_a_lost_reply(
+    coordinator: Coordinator, batch_file: Callable[..., Path]
+) -> None:
+    """Killed right after the batch was saved: the client's repetition finds its own batch."""
+    from fallow.shared.addresses import find_local_addresses
+    from fallow.shared.batch import Batch, Command, CommandJob, Meta
+    from fallow.shared.messages import Request, Submit, Submitted, decode_reply, encode
+    from fallow.shared.transport import Limits, Wire
+
+    batch = Batch(
+        meta=Meta(namespace="ana", batch_name="b"),
+        command=Command(jobs=(CommandJob(name="j", run="true"),)),
+    )
+    request = encode(Request(5, Submit(batch, {}, "the-same-word")))
+
+    def submit() -> object:
+        with Wire() as wire:
+            socket = wire.connect(find_local_addresses(coordinator.data_dir)[0], Limits())
+            return decode_reply(socket.request(request, timeout=10)[0]).body
+
+    first = submit()
+    assert isinstance(first, Submitted)
+    coordinator.kill()
+    coordinator.start()
+    again = submit()
+    assert isinstance(again, Submitted)
+    assert (again.namespace, again.batch, again.jobs) == ("ana", "b", 1)
+    assert len(coordinator.verbs.json("status")["batches"]) == 1
