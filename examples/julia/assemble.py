@@ -44,7 +44,9 @@ class Canvas:
 
     def place(self, left: int, top: int, rows: list[bytes]) -> None:
         for y, row in enumerate(rows):
-            self.rows[top + y][3 * left : 3 * left + len(row)] = row
+            if left < self.width and top + y < len(self.rows):
+                seen = row[: 3 * (self.width - left)]
+                self.rows[top + y][3 * left : 3 * left + len(seen)] = seen
 
     def write(self, left: int, top: int, text: str) -> None:
         for number, char in enumerate(text):

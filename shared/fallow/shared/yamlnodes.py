@@ -87,7 +87,7 @@ def compose(text: str) -> yaml.Node:
     finally:
         loader.dispose()
     if root is None:
-        raise BatchError("The file is empty", hint="write one with: coordinator template command")
+        raise BatchError("The file is empty", hint="begin with `meta:`, see the examples")
     return root  # type: ignore[no-any-return]
 
 
