@@ -9,7 +9,6 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 import threading
 from pathlib import Path
 
@@ -183,7 +182,10 @@ class BlobStore:
                 with contextlib.suppress(OSError):
                     os.link(path, scratch, follow_symlinks=False)
             if not scratch.exists():
-                shutil.copyfile(path, scratch)
+                # Imported here: it brings three compression libraries along.
+                from shutil import copyfile
+
+                copyfile(path, scratch)
             # Hashed from our copy: the original may change while it is read.
             digest, size = hash_file(scratch)
             with scratch.open("rb") as file:
@@ -202,7 +204,7 @@ class BlobStore:
         the same owner began. OSError when the disk has no room or refuses.
         """
         check_hash(hash)
-        if size > shutil.disk_usage(self._tmp).free:
+        if size > self._free():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with self._lock:
             current = self._partials.get(hash)
@@ -247,6 +249,10 @@ class BlobStore:
                 with contextlib.suppress(FileNotFoundError):
                     size += file.stat().st_size
         return size
+
+    def _free(self) -> int:
+        found = os.statvfs(self.root)
+        return found.f_bavail * found.f_frsize
 
     def _scratch(self) -> Path:
         with self._lock:

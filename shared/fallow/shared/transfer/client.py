@@ -18,7 +18,7 @@ from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.exchange import Delivered, Exchange, NotMoved, Outgoing, TransferEvent
 from fallow.shared.keys import KeyPair
 from fallow.shared.messages import Malformed, decode_data, encode
-from fallow.shared.transfer.finisher import DATA_LIMITS, LOOK, TURN, Finisher
+from fallow.shared.transfer.finisher import DATA_LIMITS, IDLE, LOOK, TURN, Finisher
 from fallow.shared.transport import ClientSocket, ConnectionEvent, Poller, Wire
 from fallow.shared.waker import Waker
 
@@ -42,7 +42,8 @@ class Connected(Struct, frozen=True):
     """There is a connection."""
 
 
-ClientEvent: TypeAlias = TransferEvent | Denied | Disconnected | Connected
+Connection: TypeAlias = Denied | Disconnected | Connected
+ClientEvent: TypeAlias = TransferEvent | Connection
 
 
 class DataClient:
@@ -77,6 +78,8 @@ class DataClient:
         self._unsent: Outgoing | None = None
         self._heard = 0.0
         self._denials = 0
+        self._looked = 0.0
+        self._connection: Connection | None = None
         self._reconnect_at: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="data", daemon=True)
@@ -141,34 +144,43 @@ class DataClient:
         poller = Poller()
         poller.add(self._waker)
         poller.add(socket)
-        look = 0.0
         try:
             while not self._stopping.is_set():
-                sending = self._exchange.ready and not self._paused and socket.connected
-                poller.wait(0.0 if sending and self._unsent is None else LOOK)
+                poller.wait(self._patience(socket))
                 self._waker.drain()
-                now = self._clock.now().boot
-                for event in socket.events():
-                    self._on_connection(event, now)
-                while self._commands:
-                    self._commands.popleft()()
-                for header, payload in socket.receive_chunks():
-                    self._take(header, payload, now)
-                self._finisher.report()
-                if now - look >= LOOK:
-                    look = now
-                    self._look(socket, now)
-                poller.want_room(socket, not self._send(socket, now))
-                self._tell()
-                self._finisher.take(self._exchange)
-        except Exception:
-            log.exception("the data thread ended")
-            raise
+                try:
+                    self._turn(socket, poller)
+                except Exception:
+                    # A fault with one file must not silently end the moving of all.
+                    log.exception("a fault while moving files")
+                    self._stopping.wait(LOOK)
         finally:
             self._finisher.close()
             self._exchange.close()
             socket.close()
             self._waker.close()
+
+    def _patience(self, socket: ClientSocket) -> float:
+        """Seconds to wait for anything to happen."""
+        if socket.connected and not self._paused and self._unsent is None and self._exchange.ready:
+            return 0.0
+        return LOOK if self._exchange.busy or self._reconnect_at is not None else IDLE
+
+    def _turn(self, socket: ClientSocket, poller: Poller) -> None:
+        now = self._clock.now().boot
+        for event in socket.events():
+            self._on_connection(event, now)
+        while self._commands:
+            self._commands.popleft()()
+        for header, payload in socket.receive_chunks():
+            self._take(header, payload, now)
+        self._finisher.report()
+        if now - self._looked >= LOOK:
+            self._looked = now
+            self._look(socket, now)
+        poller.want_room(socket, not self._send(socket, now))
+        self._tell()
+        self._finisher.take(self._exchange)
 
     def _on_connection(self, event: ConnectionEvent, now: float) -> None:
         if event is ConnectionEvent.CONNECTED:
@@ -176,14 +188,19 @@ class DataClient:
             self._heard = now
             self._unsent = None
             self._exchange.restart()
-            self._on_event(Connected())
+            self._tell_connection(Connected())
         elif event in (ConnectionEvent.DENIED, ConnectionEvent.MISUNDERSTOOD):
             self._reconnect_at = now + min(2.0**self._denials, _LONGEST_DENIAL)
             self._denials += 1
             denied = event is ConnectionEvent.DENIED
-            self._on_event(Denied() if denied else Disconnected(misunderstood=True))
+            self._tell_connection(Denied() if denied else Disconnected(misunderstood=True))
         else:
-            self._on_event(Disconnected())
+            self._tell_connection(Disconnected())
+
+    def _tell_connection(self, state: Connection) -> None:
+        if state != self._connection:
+            self._connection = state
+            self._on_event(state)
 
     def _take(self, header: bytes, payload: memoryview, now: float) -> None:
         self._heard = now

@@ -14,6 +14,7 @@ from fallow.shared.waker import Waker
 
 DATA_LIMITS = Limits(frames=2, frame_bytes=CHUNK + 4096, queue=600)
 TURN = 8  # chunks sent to one peer before the others have their turn
+IDLE = 30.0  # seconds between two turns where nothing is under way
 LOOK = 1.0  # seconds between two looks at what is elsewhere, silent or gone
 
 

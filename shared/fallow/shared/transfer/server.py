@@ -11,7 +11,7 @@ from fallow.shared.blobs import BlobStore
 from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.exchange import Exchange, Stored
 from fallow.shared.messages import DATA_VERBS, Gone, Malformed, Role, decode_data, encode
-from fallow.shared.transfer.finisher import LOOK, TURN, Finisher
+from fallow.shared.transfer.finisher import IDLE, LOOK, TURN, Finisher
 from fallow.shared.transport import IncomingChunk, Poller, ServerSocket
 from fallow.shared.waker import Waker
 
@@ -75,7 +75,7 @@ class DataServer:
         sending: set[_Peer] = set()
         try:
             while not self._stopping.is_set():
-                poller.wait(0.0 if sending else LOOK)
+                poller.wait(0.0 if sending else LOOK if self._peers else IDLE)
                 self._waker.drain()
                 self._turn(sending)
         except Exception:
@@ -94,7 +94,11 @@ class DataServer:
         now = self._clock.now().boot
         for socket in self._sockets:
             for incoming in socket.receive_chunks():
-                peer = self._take(socket, incoming, now)
+                try:
+                    peer = self._take(socket, incoming, now)
+                except Exception:
+                    log.exception("could not take a data message of %s", incoming.user)
+                    continue
                 if peer is not None:
                     sending.add(peer)
         finished = self._finisher.report()
