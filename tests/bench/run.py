@@ -5,6 +5,7 @@ Not tests: nothing else measures time. Run it on a quiet machine.
     python tests/bench/run.py [PART]...
 """
 
+import signal
 import sys
 import time
 import traceback
@@ -36,6 +37,8 @@ def measure(part: str) -> tuple[list[row.Row], list[row.Failure]]:
 
 
 def main() -> int:
+    # Ended early, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted = sys.argv[1:] or list(PARTS)
     for name in wanted:
         if name not in PARTS:

@@ -1,0 +1,61 @@
+"""A workstation with a tray on a virtual screen, and a person who presses a key there."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from Xlib import XK, X
+from Xlib.display import Display
+from Xlib.ext import xtest
+
+from bench.group import Group, Program, wait_for
+from fallow.shared.messages import Nodes, NodesReply
+from virtual_screen import VirtualScreen
+
+CONFIG = '[presence]\nidle_after = "1s"\nsettle = "0s"\nac_only = false\n'
+
+
+class Desk:
+    """What runs at the desk, and its keyboard."""
+
+    def __init__(self, agent: Program, tray: Program, display: str) -> None:
+        self.agent = agent
+        self.tray = tray
+        self._display = Display(display)
+        self._key = self._display.keysym_to_keycode(XK.XK_a)
+
+    def press(self) -> float:
+        """Press and release a key; when, by `time.perf_counter`."""
+        pressed = time.perf_counter()
+        xtest.fake_input(self._display, X.KeyPress, self._key)
+        xtest.fake_input(self._display, X.KeyRelease, self._key)
+        self._display.flush()
+        return pressed
+
+    def close(self) -> None:
+        self._display.close()
+
+
+@contextlib.contextmanager
+def desk(group: Group, config: str = CONFIG) -> Iterator[Desk]:
+    """A desk of its own, which the coordinator sees as free."""
+    with VirtualScreen() as screen:
+        kept = ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "NO_AT_BRIDGE", "QT_XCB_GL_INTEGRATION")
+        env = group.env | {name: screen.env[name] for name in kept}
+        agent = group.workstation("desk", config, ready=False)
+        tray = group.start("tray", "tray", "--data-dir", str(group.folder / "desk"), env=env)
+        with group.client() as client:
+
+            def free() -> bool:
+                return client.ask(Nodes(), NodesReply).nodes[0].state == "idle"
+
+            wait_for(free, 30, "a free desk")
+        one = Desk(agent, tray, screen.display)
+        try:
+            yield one
+        finally:
+            one.close()
+            group.end(tray)
+            group.end(agent)
