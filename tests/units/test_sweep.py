@@ -3,6 +3,7 @@
 import itertools
 import math
 import sys
+import time
 from decimal import Decimal
 
 import pytest
@@ -215,6 +216,13 @@ def test_there_are_no_other_jobs(index: int) -> None:
     for ask in (jobs.name, jobs.values, jobs.files, lambda index: jobs.concrete(index, 1)):
         with pytest.raises(IndexError):
             ask(index)
+
+
+def test_ten_thousand_names_are_quick() -> None:
+    jobs = sweep({"a": Range(start=1, to=100), "b": Range(start=0.1, to=10, step=0.1)}, "{a}_{b}")
+    started = time.process_time()
+    assert len(set(jobs.names())) == 10_000
+    assert time.process_time() - started < 0.15
 
 
 def test_a_large_sweep_takes_little_memory() -> None:

@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--angle", type=float, required=True, help="degrees along the cardioid")
     parser.add_argument("--radius", type=float, required=True, help="1 is the cardioid itself")
-    parser.add_argument("--size", type=int, default=360, help="pixels of each side")
+    parser.add_argument("--size", type=int, default=320, help="pixels of each side")
     options = parser.parse_args()
     out = Path("distribute_save")
     turn = cmath.exp(1j * math.radians(options.angle))

@@ -23,6 +23,8 @@ def check(batch: Batch) -> Expansion:
     _check_meta(batch)
     _check_resources(batch.resources, ("resources",))
     expansion = Expansion(batch)
+    if len(expansion) > MOST_JOBS:
+        raise BatchError(f"There are {len(expansion):,} jobs; {MOST_JOBS:,} are allowed")
     if batch.python is not None and batch.command is None:
         _check_python(batch.python)
     elif batch.command is not None and batch.python is None:
@@ -123,8 +125,6 @@ def _check_sweep(command: Command, sweep: Sweep, expansion: Expansion) -> None:
 
 def _check_jobs(command: Command, expansion: Expansion) -> None:
     place = ("command",)
-    if len(command.jobs) > MOST_JOBS:
-        raise BatchError(f"There are {len(command.jobs):,} jobs; {MOST_JOBS:,} are allowed")
     if command.name is not None:
         raise BatchError("`name` belongs to a sweep", path=(*place, "name"))
     _check_names(expansion.names(), lambda index: (*place, "jobs", index, "name"))
