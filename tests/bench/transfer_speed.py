@@ -55,6 +55,17 @@ def send_ours(path: Path, address: str, server: str, keys: KeyPair, folder: Path
     return time.perf_counter() - start
 
 
+def fetch_ours(path: Path, address: str, server: str, keys: KeyPair, folder: Path) -> float:
+    """The way back: the server has the blob and its hash, as it has inputs for a workstation."""
+    send_ours(path, address, server, keys, folder)
+    hash, size = hash_file(path)
+    store = BlobStore(folder / "fetched")
+    start = time.perf_counter()
+    with Wire() as wire:
+        move_all(wire, address, store, downloads=[Item(hash, size)], keys=keys, server=server)
+    return time.perf_counter() - start
+
+
 def serve_floor(folder: Path, server: KeyPair) -> None:
     context = zmq.Context()
     socket = context.socket(zmq.ROUTER)
@@ -108,18 +119,22 @@ def send_floor(path: Path, address: str, server: str, keys: KeyPair) -> float:
 def measure(kind: str, path: Path, folder: Path) -> float:
     """Seconds for one transfer, with a server process of its own."""
     server, client = new_keys(), new_keys()
-    words = [sys.executable, __file__, kind, str(folder), server.secret, client.public]
+    role = "serve-floor" if kind == "floor" else "serve-ours"
+    words = [sys.executable, __file__, role, str(folder), server.secret, client.public]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         address = process.stdout.readline().decode().strip()
-        if kind == "serve-ours":
-            return send_ours(path, address, server.public, client, folder)
+        match kind:
+            case "up":
+                return send_ours(path, address, server.public, client, folder)
+            case "down":
+                return fetch_ours(path, address, server.public, client, folder)
         return send_floor(path, address, server.public, client)
 
 
 def compare(mebibytes: int, rounds: int) -> dict[str, tuple[float, ...]]:
-    """MB/s of both, one figure per round, measured in turns."""
-    seconds: dict[str, list[float]] = {"serve-ours": [], "serve-floor": []}
+    """MB/s of both ways and of the floor, one figure per round, measured in turns."""
+    seconds: dict[str, list[float]] = {"up": [], "floor": [], "down": []}
     for _ in range(rounds):
         for kind, times in seconds.items():
             with tempfile.TemporaryDirectory() as name:
@@ -129,25 +144,25 @@ def compare(mebibytes: int, rounds: int) -> dict[str, tuple[float, ...]]:
                         file.write(os.urandom(1 << 20))
                 times.append(measure(kind, path, Path(name)))
     size = mebibytes * (1 << 20) / 1e6
-    ours, floor = (tuple(size / each for each in times) for times in seconds.values())
-    return {"ours": ours, "floor": floor}
+    return {kind: tuple(size / each for each in times) for kind, times in seconds.items()}
 
 
 def rows(mebibytes: int = 1024, rounds: int = 3) -> Iterator[Row]:
     from bench.row import Row
 
     found = compare(mebibytes, rounds)
-    yield Row(
-        name=f"{mebibytes} MiB of one file, encrypted, hashed, on disk",
-        unit="MB/s",
-        values=found["ours"],
-        first=0.8,
-        aim=0.95,
-        better="higher",
-        floor=found["floor"],
-        floor_name="the same in a bare loop",
-        against_floor=True,
-    )
+    for kind, way in (("up", "to the coordinator"), ("down", "to a workstation")):
+        yield Row(
+            name=f"{mebibytes} MiB of one file {way}, encrypted, hashed, on disk",
+            unit="MB/s",
+            values=found[kind],
+            first=0.8,
+            aim=0.95,
+            better="higher",
+            floor=found["floor"],
+            floor_name="the same in a bare loop",
+            against_floor=True,
+        )
 
 
 def main() -> None:
