@@ -29,6 +29,7 @@ class AgentEnd:
         self.status = status or AgentStatus("idle", "online", "away")
         self.heard: list[Heard] = []
         self.refuse: type[local.LocalRequest] | None = None
+        self._ended = False
         self._clock = SystemClock()
         self._loop: Loop[AgentStatus] = Loop(
             self._clock, on_event=self._publish, on_turn=lambda: None, deadline=lambda: None
@@ -42,6 +43,13 @@ class AgentEnd:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Ends as an agent does that is stopped: every connection closes."""
+        if self._ended:
+            return
+        self._ended = True
         self._loop.stop()
         self._thread.join(5)
         self._server.close()

@@ -4,6 +4,7 @@ It sees input from before this program started, and films that keep the screen a
 now and then and cannot wake anybody: `pynput_input` can.
 """
 
+import contextlib
 import os
 import queue
 import threading
@@ -72,7 +73,9 @@ class XScreenSaver:
                 connection = None
                 self._answers.put(str(error) or type(error).__name__)
         if connection is not None:
-            connection.close()
+            # The server may have gone meanwhile.
+            with contextlib.suppress(Exception):
+                connection.close()
 
 
 def _connect() -> Any:

@@ -19,6 +19,8 @@ class TrayIcon(QtCore.QObject):
     activated = QtCore.Signal()
     trayless = QtCore.Signal()
     appeared = QtCore.Signal()
+    # Whether the panel draws the menu, as a StatusNotifier tray does, and not Qt.
+    drawn_by_panel = QtCore.Signal(bool)
 
     def __init__(self, menu: QtWidgets.QMenu, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
@@ -67,6 +69,8 @@ class TrayIcon(QtCore.QObject):
         if self._shown is not None:
             self.show(self._shown)
         self._icon.show()
+        # Only an XEmbed icon is a window of ours, with a place on the screen.
+        self.drawn_by_panel.emit(self._icon.geometry().isNull())
         self.appeared.emit()
 
     def _drop(self) -> None:

@@ -3,7 +3,7 @@
 Not what is in it (`view`). The opposite is `window`, which shows the same Menu without a tray.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -24,6 +24,12 @@ class ShownMenu(QtCore.QObject):
         self._wanted: tuple[Item | Separator, ...] = ()
         self._level = Level(self.menu, self.chosen)
 
+    def draw_for(self, exported: bool) -> None:
+        """Says who draws the menu: a panel to which Qt exports it over D-Bus, or Qt itself."""
+        self._level.clear()
+        self._level = Level(self.menu, self.chosen, for_panel if exported else for_qt)
+        self._refresh()
+
     def show(self, menu: Menu) -> None:
         """Shows this from now on; an open menu keeps its lines and only changes their texts."""
         self._wanted = menu.items
@@ -42,9 +48,15 @@ class ShownMenu(QtCore.QObject):
 class Level:
     """The lines of one QMenu, each with its intent or its submenu."""
 
-    def __init__(self, menu: QtWidgets.QMenu, chosen: QtCore.SignalInstance) -> None:
+    def __init__(
+        self,
+        menu: QtWidgets.QMenu,
+        chosen: QtCore.SignalInstance,
+        escape: Callable[[str], str] | None = None,
+    ) -> None:
         self._menu = menu
         self._chosen = chosen
+        self._escape = escape or for_qt
         self._items: tuple[Item | Separator, ...] = ()
         self._actions: list[QtGui.QAction] = []
         self._below: dict[int, Level] = {}
@@ -62,7 +74,7 @@ class Level:
         for number, (item, action) in enumerate(zip(items, self._actions, strict=True)):
             if isinstance(item, Separator):
                 continue
-            text = item.text.replace("&", "&&")
+            text = self._escape(item.text)
             if action.text() != text:
                 action.setText(text)
             if action.toolTip() != item.hint:
@@ -70,19 +82,22 @@ class Level:
             if number in self._below:
                 self._below[number].show(item.children)
 
-    def _build(self, items: tuple[Item | Separator, ...]) -> None:
+    def clear(self) -> None:
         for below in self._below.values():
             below._menu.deleteLater()
         self._below.clear()
         self._menu.clear()
-        self._actions = []
+        self._actions.clear()
+
+    def _build(self, items: tuple[Item | Separator, ...]) -> None:
+        self.clear()
         for number, item in enumerate(items):
             if isinstance(item, Separator):
                 self._actions.append(self._menu.addSeparator())
                 continue
             if item.children:
                 submenu = QtWidgets.QMenu(self._menu)
-                self._below[number] = Level(submenu, self._chosen)
+                self._below[number] = Level(submenu, self._chosen, self._escape)
                 self._actions.append(self._menu.addMenu(submenu))
                 continue
             action = self._menu.addAction("")
@@ -99,6 +114,20 @@ class Level:
         """What the line of this number asks for."""
         item = self._items[number] if number < len(self._items) else None
         return item.intent if isinstance(item, Item) else None
+
+
+def for_qt(text: str) -> str:
+    """The text as Qt draws it itself: `&` marks an access key."""
+    return text.replace("&", "&&")
+
+
+def for_panel(text: str) -> str:
+    """The text as a panel draws it: `_` marks an access key there, and Qt does not escape it.
+
+    Of several `&` Qt makes the first a mark and leaves the others alone.
+    """
+    text = text.replace("_", "__")
+    return f"&{text}" if "&" in text else text
 
 
 def _kind(item: Item | Separator) -> str:

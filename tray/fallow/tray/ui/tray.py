@@ -52,6 +52,7 @@ class Tray(QtCore.QObject):
         self._icon.activated.connect(self._window.bring_up)
         self._icon.trayless.connect(self._without_tray)
         self._icon.appeared.connect(self._with_tray)
+        self._icon.drawn_by_panel.connect(self._shown_menu.draw_for)
         self._knocks = QtCore.QSocketNotifier(
             session.fileno(), QtCore.QSocketNotifier.Type.Read, self
         )
@@ -136,11 +137,12 @@ class Tray(QtCore.QObject):
         status = self._status
         if status is not None and self._started is not None and status.pid == self._started:
             os.kill(status.pid, signal.SIGTERM)
-        QtWidgets.QApplication.quit()
+        # quit() would first ask the window, which refuses to go.
+        QtWidgets.QApplication.exit(0)
 
 
 def run(data_dir: Path, session: Session, start_agent: StartAgent) -> int:
-    """Shows the icon until somebody quits it or a signal ends it; 0."""
+    """Shows the icon until somebody quits it, a signal ends it, or (1) its screen goes."""
     app = QtWidgets.QApplication([sys.argv[0]])
     app.setApplicationName("fallow")
     app.setApplicationDisplayName("Fallow")
@@ -152,9 +154,10 @@ def run(data_dir: Path, session: Session, start_agent: StartAgent) -> int:
     # Python sees a signal only when Python code runs: the notifier is that code.
     notifier.activated.connect(lambda *_: waker.drain())
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: app.quit())
+        signal.signal(number, lambda *_: app.exit(0))
     with waker.woken_by_signals():
         tray.start()
-        app.exec()
+        # Not 0 when the screen has gone.
+        code = app.exec()
     tray.line.close()
-    return 0
+    return code

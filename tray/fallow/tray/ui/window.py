@@ -46,7 +46,7 @@ class Window(QtWidgets.QWidget):
         texts = [item.text for item in _lines(menu) if not _asks(item)]
         icon = picture(menu.icon)
         self.setWindowIcon(icon)
-        self.setWindowTitle(f"Fallow – {menu.alt}")
+        self.setWindowTitle(f"Fallow: {menu.alt}")
         self._icon.setPixmap(icon.pixmap(48, 48))
         self._icon.setAccessibleName(menu.alt)
         self._headline.setText(_sentence(texts[0]) if texts else "")
