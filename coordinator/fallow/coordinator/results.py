@@ -6,7 +6,7 @@ files that are all here. The opposite is `blobs`, where they come from.
     <root>/<namespace>/<batch>/<job>/             the shown attempt: its files and attempt.json
     <root>/<namespace>/<batch>/<job>/.attempts/<n>/   every attempt that failed
     <root>/<namespace>/<batch>/build_output_<workstation>.txt
-    <root>/.staging/<attempt>/{new,old}           a commit under way; nothing else is ever there
+    <root>/.staging/<attempt>.{new,old}           a commit under way
 
 A commit can be cut off at any instruction and is simply done again: `attempt.json` in the job's
 folder says whose files are there, `new` is made anew, and `old` is where the folder went that the
@@ -95,6 +95,7 @@ class Results:
         self._at = at
         self._staging = root / _STAGING
         self._staging.mkdir(parents=True, exist_ok=True)
+        self._rooted: set[Path] = set()
 
     def missing(self, manifest: str | None) -> tuple[str, ...]:
         """The hashes a commit would lack; BadManifest when the list itself is no good."""
@@ -112,13 +113,17 @@ class Results:
         `committing`, and the next start tries again.
         """
         done: list[Deposited] = []
-        made: set[Path] = set()
+        fresh: list[Path] = []
         for deposit in deposits:
-            done.append(self._assemble(deposit))
+            done.append(self._assemble(deposit, fresh))
+        # All are forced to disk together: what the first one waits for is most of the others'.
+        for path in fresh:
+            _sync(path)
         self._at("assembled")
+        changed: dict[Path, None] = {}
         for deposit in deposits:
-            made |= self._install(deposit)
-        for folder in sorted(made, key=lambda path: len(path.parts), reverse=True):
+            changed.update(dict.fromkeys(self._install(deposit)))
+        for folder in changed:
             _sync(folder)
         self._at("parents synced")
         return done
@@ -126,7 +131,9 @@ class Results:
     def tidy(self, deposits: Iterable[Deposit]) -> None:
         """Remove what these commits left in the staging folder; after their rows are saved."""
         for deposit in deposits:
-            shutil.rmtree(self._staging / str(deposit.attempt), ignore_errors=True)
+            old = self._stage(deposit, "old")
+            if old.exists():
+                shutil.rmtree(old, ignore_errors=True)
 
     def tidy_all(self) -> None:
         """Empty the staging folder; at start, when every interrupted commit has been finished."""
@@ -150,6 +157,7 @@ class Results:
     def remove_batch(self, uid: str, namespace: str, batch: str) -> None:
         """Remove a batch's folder; its name is free at once, even when this is cut off."""
         doomed = self._staging / f"removed-{uid}"
+        self._rooted.discard(self._root / namespace / batch)
         try:
             os.rename(self._root / namespace / batch, doomed)
         except FileNotFoundError:
@@ -169,15 +177,21 @@ class Results:
             raise BadManifest(f"its list of outputs cannot be read: {error}") from None
         return _checked(read)
 
-    def _assemble(self, deposit: Deposit) -> Deposited:
+    def _stage(self, deposit: Deposit, which: str) -> Path:
+        return self._staging / f"{deposit.attempt}.{which}"
+
+    def _assemble(self, deposit: Deposit, fresh: list[Path]) -> Deposited:
         manifest = self._read(deposit.manifest)
         record = attempt_file(deposit, manifest)
         listed = (*manifest.files, _listed(record))
         if self._installed(deposit):
             return Deposited(deposit, listed, manifest.folders)
-        new = self._staging / str(deposit.attempt) / "new"
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
+        new = self._stage(deposit, "new")
+        try:
+            new.mkdir()
+        except FileExistsError:
+            shutil.rmtree(new)
+            new.mkdir()
         failed = deposit.outcome == "failed"
         tops = [new]
         if failed:
@@ -197,8 +211,8 @@ class Results:
         self._keep(new / RECORD, listed[-1].hash)
         if failed:
             os.link(new / RECORD, tops[1] / RECORD)
-        for folder in folders:
-            _sync(folder)
+        fresh.append(new / RECORD)
+        fresh += folders
         return Deposited(deposit, listed, manifest.folders)
 
     def _keep(self, record: Path, hash: str) -> None:
@@ -210,15 +224,18 @@ class Results:
         except FileExistsError:
             pass
 
-    def _install(self, deposit: Deposit) -> set[Path]:
+    def _install(self, deposit: Deposit) -> list[Path]:
         """Rename the assembled folder into place; returns the folders that must be synced."""
-        stage = self._staging / str(deposit.attempt)
-        new, old = stage / "new", stage / "old"
+        new, old = self._stage(deposit, "new"), self._stage(deposit, "old")
         batch = self._root / deposit.namespace / deposit.batch
         job = batch / deposit.job
-        changed = {batch, batch.parent, self._root}
+        changed = [batch]
+        batch.mkdir(parents=True, exist_ok=True)
+        if batch not in self._rooted:
+            # Once in a process: an earlier one may have ended between making and syncing it.
+            changed += [batch.parent, self._root]
+            self._rooted.add(batch)
         if not self._installed(deposit):
-            batch.mkdir(parents=True, exist_ok=True)
             if not old.exists():
                 try:
                     os.rename(job, old)
@@ -234,7 +251,7 @@ class Results:
             for attempt in os.listdir(earlier):
                 if not (kept / attempt).exists():
                     os.rename(earlier / attempt, kept / attempt)
-            changed |= {kept, job}
+            changed += [kept, job]
             self._at("attempts moved")
         return changed
 
@@ -354,15 +371,12 @@ def _place(source: Path | None, target: Path, executable: bool = False) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-    try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
