@@ -23,6 +23,7 @@ from fallow.shared.messages import (
 )
 
 _EVERY = 2.0  # seconds between two looks of --watch
+NODE_COLUMNS = ("workstation", "state", "why", "since", "cpus", "memory", "runs")
 _SHOWN = 200  # jobs a person is shown unless --limit says otherwise
 
 
@@ -57,9 +58,9 @@ def status(
             if watch and sys.stdout.isatty():
                 click.clear()
             if as_json:
-                render.print_json({"batches": [_plain(batch) for batch in reply.batches]})
+                render.print_json({"batches": [plain(batch) for batch in reply.batches]})
             else:
-                _show(reply.batches, named=ref is not None, limit=limit, after=after)
+                show(reply.batches, named=ref is not None, limit=limit, after=after)
             if not watch:
                 return
             sys.stdout.flush()
@@ -80,12 +81,12 @@ def nodes(as_json: bool, coordinator: str | None) -> None:
         print("No workstation has joined yet: see `coordinator invite --help`.")
         return
     render.print_table(
-        ("workstation", "state", "why", "since", "cpus", "memory", "runs"),
-        [_node_row(node) for node in reply.nodes],
+        NODE_COLUMNS,
+        [node_row(node) for node in reply.nodes],
     )
 
 
-def _plain(batch: BatchStatus) -> dict[str, Any]:
+def plain(batch: BatchStatus) -> dict[str, Any]:
     """As JSON has it: every state is counted, `jobs` are there only when the batch was named."""
     content = {field: getattr(batch, field) for field in batch.__struct_fields__}
     content["counts"] = render.every_state(batch.counts)
@@ -94,7 +95,8 @@ def _plain(batch: BatchStatus) -> dict[str, Any]:
     return content
 
 
-def _show(batches: tuple[BatchStatus, ...], named: bool, limit: int | None, after: int) -> None:
+def show(batches: tuple[BatchStatus, ...], named: bool, limit: int | None, after: int) -> None:
+    """Print the batches and, where one was named, a page of its jobs."""
     if not batches:
         print("No batches yet: see `coordinator submit --help`.")
         return
@@ -143,7 +145,7 @@ def _job_row(job: JobStatus) -> tuple[str, ...]:
     )
 
 
-def _node_row(node: NodeStatus) -> tuple[str, ...]:
+def node_row(node: NodeStatus) -> tuple[str, ...]:
     why = node.why
     if node.until is not None:
         why += f", until {render.moment(node.until)}"
