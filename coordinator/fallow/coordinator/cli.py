@@ -8,7 +8,6 @@ of ours and says so.
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -200,6 +199,8 @@ def run(args: list[str]) -> int:
 
 
 def _bug(error: Exception) -> int:
+    import traceback
+
     text = traceback.format_exc()
     if logging.getLogger().isEnabledFor(logging.DEBUG):
         print(text, file=sys.stderr)
