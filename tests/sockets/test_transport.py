@@ -12,7 +12,7 @@ import zmq
 from fallow.shared.addresses import find_local_addresses, make_local_addresses
 from fallow.shared.errors import FallowError, Refused, Unreachable
 from fallow.shared.keys import new_keys
-from fallow.shared.transport import ConnectionEvent, Limits, Wire
+from fallow.shared.transport import ConnectionEvent, Limits, ServerSocket, Wire
 from sockets.doors import LIMITS, Door
 from waiting import wait_until
 
@@ -325,3 +325,15 @@ def test_a_long_path_gets_a_short_private_place(tmp_path: Path) -> None:
 def test_a_folder_without_a_coordinator_is_named(tmp_path: Path) -> None:
     with pytest.raises(FallowError, match="no coordinator in"):
         find_local_addresses(tmp_path)
+
+
+def test_a_message_without_a_key_is_never_taken_for_the_local_users() -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as plain:
+        port = plain.bind_to_random_port("tcp://127.0.0.1")
+        server = ServerSocket(plain, f"tcp://127.0.0.1:{port}", Limits())
+        with context.socket(zmq.DEALER) as client:
+            client.linger = 0
+            client.connect(server.address)
+            client.send(b"I have no key")
+            assert plain.poll(5000)
+            assert server.receive_all() == []

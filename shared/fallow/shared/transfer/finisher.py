@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fallow.shared.blobs import CorruptBlob, Partial
 from fallow.shared.exchange import Exchange
-from fallow.shared.messages import CHUNK
 from fallow.shared.transport import Limits
 from fallow.shared.waker import Waker
 
-DATA_LIMITS = Limits(frames=2, frame_bytes=CHUNK + 4096, queue=600)
+DATA_LIMITS = Limits(frames=2, frame_bytes=1 << 20, queue=600)
 TURN = 8  # chunks sent to one peer before the others have their turn
 IDLE = 30.0  # seconds between two turns where nothing is under way
 LOOK = 1.0  # seconds between two looks at what is elsewhere, silent or gone

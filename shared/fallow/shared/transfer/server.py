@@ -11,6 +11,7 @@ from fallow.shared.blobs import BlobStore
 from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.exchange import Exchange, Stored
 from fallow.shared.messages import DATA_VERBS, Gone, Malformed, Role, decode_data, encode
+from fallow.shared.quiet import Quiet
 from fallow.shared.transfer.finisher import IDLE, LOOK, TURN, Finisher
 from fallow.shared.transport import IncomingChunk, Poller, ServerSocket
 from fallow.shared.waker import Waker
@@ -55,6 +56,7 @@ class DataServer:
         self._finisher = Finisher(self._waker)
         self._peers: dict[tuple[ServerSocket, bytes], _Peer] = {}
         self._looked = 0.0
+        self._quiet = Quiet()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="data", daemon=True)
 
@@ -123,7 +125,9 @@ class DataServer:
         try:
             message = decode_data(incoming.header)
             if role is None or type(message) not in DATA_VERBS[role]:
-                log.debug("refused %s of %s", type(message).__name__, incoming.user)
+                if self._quiet.due(incoming.user, now):
+                    said = type(message).__name__
+                    log.warning("refused %s of %s on the data socket", said, incoming.user)
                 if not isinstance(message, Gone):
                     socket.send(incoming.peer, encode(Gone(message.hash, "refused")), b"")
                 return None
@@ -135,7 +139,8 @@ class DataServer:
             peer.heard = now
             peer.exchange.on_message(message, incoming.payload, now)
         except (Malformed, ValueError) as error:
-            log.debug("dropped a data message of %s: %s", incoming.user, error)
+            if self._quiet.due(incoming.user, now):
+                log.warning("dropped a data message of %s: %s", incoming.user, error)
             return None
         self._finisher.take(peer.exchange)
         return peer

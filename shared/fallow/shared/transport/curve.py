@@ -5,10 +5,13 @@ Not where keys are kept (`keys`) nor what a key may do (`messages.VERBS`).
 
 import logging
 import threading
+import time
 from collections.abc import Iterable
 
 import zmq
 from zmq.utils import z85
+
+from fallow.shared.quiet import Quiet
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +54,15 @@ class AllowList:
 
 
 class Credentials:
+    """Answers the authenticator's question about one key; called in its thread."""
+
     def __init__(self, allowed: AllowList) -> None:
         self._allowed = allowed
+        self._quiet = Quiet()
 
     def callback(self, domain: str, key: bytes) -> bool:
-        known = key.decode("ascii", "replace") in self._allowed
-        if not known:
-            log.info("turned away a connection with the unknown key %s", key.decode())
+        text = key.decode("ascii", "replace")
+        known = text in self._allowed
+        if not known and self._quiet.due(text, time.monotonic()):
+            log.info("turned away a connection with the unknown key %s", text)
         return known

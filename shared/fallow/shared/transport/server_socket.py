@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import zmq
 
+from fallow.shared.quiet import Quiet
 from fallow.shared.transport.settings import Limits, Owned
 
 log = logging.getLogger(__name__)
-
-_LOG_EVERY = 60.0  # seconds between two lines about the same misbehaving peer
 
 
 class Incoming(NamedTuple):
@@ -44,7 +43,8 @@ class ServerSocket(Owned):
     def __init__(self, socket: zmq.Socket[bytes], address: str, limits: Limits) -> None:
         self._socket = socket
         self._limits = limits
-        self._quiet_until: dict[str | None, float] = {}
+        self._encrypted = not address.startswith("ipc://")
+        self._quiet = Quiet()
         self.address = address
 
     def raw(self) -> list[zmq.Socket[bytes]]:
@@ -95,7 +95,10 @@ class ServerSocket(Owned):
                 user: str | None = str(first["User-Id"])
             except (zmq.ZMQError, KeyError):
                 user = None
-            if len(peer) != 5 or peer[0] != 0:
+            if self._encrypted and not user:
+                # Nobody is known here without a key; no key means the local user elsewhere.
+                self._complain("nobody", "it came without a key")
+            elif len(peer) != 5 or peer[0] != 0:
                 # A client that names itself could take another's place once that is gone.
                 self._complain(user, "it chose its own routing id")
             elif len(frames) != self._limits.frames:
@@ -105,10 +108,5 @@ class ServerSocket(Owned):
         return found
 
     def _complain(self, user: str | None, what: str) -> None:
-        now = time.monotonic()
-        if now < self._quiet_until.get(user, 0.0):
-            return
-        if len(self._quiet_until) > 1000:
-            self._quiet_until.clear()
-        self._quiet_until[user] = now + _LOG_EVERY
-        log.warning("dropped what %s sent: %s", user or "a local client", what)
+        if self._quiet.due(user, time.monotonic()):
+            log.warning("dropped what %s sent: %s", user or "a local client", what)
