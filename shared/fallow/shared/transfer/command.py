@@ -51,6 +51,8 @@ def move_all(
     """
     uploads, downloads = list(uploads), list(downloads)
     sizes = {item.hash: item for item in (*uploads, *downloads)}
+    if not sizes:
+        return
     moved = dict.fromkeys(sizes, 0)
     told: queue.SimpleQueue[ClientEvent] = queue.SimpleQueue()
     client = DataClient(wire, address, store, on_event=told.put, keys=keys, server=server)
@@ -66,11 +68,14 @@ def move_all(
     try:
         while left:
             try:
-                event = told.get(timeout=None if connected else patience)
+                # A slow disk may keep the other side silent for a while.
+                event = told.get(timeout=10 * patience if connected else patience)
             except queue.Empty:
                 raise Unreachable(
                     f"The coordinator's data socket at {where} cannot be reached",
-                    f"No connection within {patience:g} s.",
+                    "It does not answer any more."
+                    if connected
+                    else f"No connection within {patience:g} s.",
                     "the same command goes on from where it stopped",
                 ) from None
             match event:
