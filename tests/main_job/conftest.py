@@ -1,6 +1,6 @@
 """A real coordinator, started by its installed script, and its verbs as a person calls them.
 
-Not a workstation: a scripted one is in scripted_agent.py, the real one in the tray's own fixtures.
+Not a workstation: a scripted one is in scripted_agent.py, the real one in workstation.py.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from main_job.workstation import Workstation
 from waiting import wait_until
 
 SCRIPT = Path(sys.executable).parent / "coordinator"
@@ -191,3 +192,32 @@ def batch_file(tmp_path: Path) -> Callable[..., Path]:
         return folder / name
 
     return write
+
+
+@pytest.fixture
+def new_workstation(
+    tmp_path: Path, coordinator: Coordinator
+) -> Generator[Callable[..., Workstation]]:
+    """Makes workstations that have joined the coordinator; ends them and all their jobs."""
+    made: list[Workstation] = []
+
+    def make(name: str = "ws1", configuration: str | None = None) -> Workstation:
+        workstation = Workstation(tmp_path / "workstations", name)
+        made.append(workstation)
+        if configuration is not None:
+            workstation.configure(configuration)
+        workstation.start(coordinator.token(name))
+        workstation.wait_online()
+        return workstation
+
+    yield make
+    for workstation in made:
+        code = workstation.stop() if workstation.process is not None else 0
+        workstation.end_jobs()
+        assert code == 0, workstation.errors
+        assert "Traceback" not in workstation.errors, workstation.errors
+
+
+@pytest.fixture
+def workstation(new_workstation: Callable[..., Workstation]) -> Workstation:
+    return new_workstation("ws1")
