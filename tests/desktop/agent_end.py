@@ -3,7 +3,9 @@
 Not an agent: it judges nothing and runs nothing. The socket and its words are the real ones.
 """
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -11,6 +13,8 @@ from fallow.shared.clock import SystemClock
 from fallow.shared.loop import Loop
 from fallow.tray import local
 from fallow.tray.status import AgentStatus
+
+HANG = AgentStatus("idle", "online", "away", host="hang")
 
 
 class Heard(NamedTuple):
@@ -30,6 +34,7 @@ class AgentEnd:
         self.heard: list[Heard] = []
         self.refuse: type[local.LocalRequest] | None = None
         self._ended = False
+        self._go_on = threading.Event()
         self._clock = SystemClock()
         self._loop: Loop[AgentStatus] = Loop(
             self._clock, on_event=self._publish, on_turn=lambda: None, deadline=lambda: None
@@ -58,12 +63,24 @@ class AgentEnd:
         """Publishes this from now on."""
         self._loop.post(status)
 
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """While it lasts, the agent's loop stands still and reads nothing."""
+        self._loop.post(HANG)
+        try:
+            yield
+        finally:
+            self._go_on.set()
+
     def said(self, kind: type) -> list[local.LocalRequest]:
         """The requests of one kind, in order."""
         came = (each.request for each in self.heard)
         return [request for request in came if request is not None and isinstance(request, kind)]
 
     def _publish(self, status: AgentStatus) -> None:
+        if status is HANG:
+            self._go_on.wait(60)
+            return
         self.status = status
         self._server.publish(status)
 

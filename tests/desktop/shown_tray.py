@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from subprocess import Popen
 
+from PIL import Image
 from PySide6 import QtGui
 
 from desktop.menu_by_dbus import MenuByDBus
 from desktop.virtual_desktop import VirtualDesktop
 from fallow.tray.ui.pictures import drawn
 from fallow.tray.view import IconName
+from virtual_screen import Area
 from waiting import wait_until
 
 START = """
@@ -58,3 +60,23 @@ def icon_shown(menu: MenuByDBus) -> IconName | None:
 def wait_for_icon(menu: MenuByDBus, name: IconName, timeout: float = 10.0) -> None:
     """Returns once this icon is in the tray."""
     wait_until(lambda: bool(menu.icons()) and icon_shown(menu) == name, timeout, f"icon {name}")
+
+
+def settled_icon(desktop: VirtualDesktop) -> Area:
+    """The icon in an XEmbed tray, once it is drawn and the panel has stopped moving it."""
+    picture = desktop.folder / "icon.png"
+    before: tuple[Area, bytes] | None = None
+
+    def settled() -> Area | None:
+        nonlocal before
+        icon = desktop.icon_window()
+        if icon is None:
+            return None
+        image = Image.open(desktop.screenshot(picture, icon)).convert("RGB")
+        drawn_now = len(image.getcolors(1 << 16) or ()) > 4
+        last, before = before, (icon, image.tobytes())
+        return icon if drawn_now and last == before else None
+
+    icon = wait_until(settled, 15, "the icon in its place")
+    assert icon is not None
+    return icon

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from desktop.agent_end import AgentEnd
-from desktop.shown_tray import START, show_tray, wait_for_icon
+from desktop.shown_tray import START, settled_icon, show_tray, wait_for_icon
 from desktop.virtual_desktop import VirtualDesktop
 from fallow.shared.runs import Reason
 from fallow.tray import local
@@ -96,8 +96,7 @@ def test_a_real_pointer_pauses_for_an_hour(
     xembed_desktop: VirtualDesktop, agent: AgentEnd, tmp_path: Path
 ) -> None:
     show_tray(xembed_desktop, agent.data_dir)
-    icon = wait_until(xembed_desktop.icon_window, 10, "the icon")
-    assert icon is not None
+    icon = settled_icon(xembed_desktop)
     xembed_desktop.click(3, icon.middle)
     (menu,) = wait_until(xembed_desktop.popups, 5, "the menu")
     # The second line is Pause, and opens to the side when it is clicked.

@@ -7,6 +7,7 @@ from fallow.tray.status import AgentStatus, RunStatus
 from fallow.tray.view import Item, Menu, PauseFor, Resume, StartAgent, menu
 
 RUN = RunStatus("sweep", "re100", "ana", "running", progress=Progress(0.43))
+BUILD = RunStatus("sweep", "", "ana", "building")
 HERE = Reason("input", "you are here", 600.0)
 ASKED = Reason("pause", "you asked for a pause", 3600.0)
 
@@ -41,6 +42,16 @@ CASES = [
         AgentStatus("running", "online", "away", runs=(RUN,)),
         "running",
         "running re100 of sweep for ana",
+    ),
+    (
+        AgentStatus("paused", "unjoined", "barred", (ASKED,), paused_by_hand=True),
+        "paused_by_you",
+        "paused, you asked for a pause, until at 3600",
+    ),
+    (
+        AgentStatus("running", "online", "away", runs=(BUILD,)),
+        "running",
+        "building sweep for ana",
     ),
     (
         AgentStatus("running", "offline", "away", runs=(RUN, RUN)),
@@ -108,6 +119,9 @@ def test_pauses_are_offered_by_length() -> None:
 def test_runs_are_listed_with_owner_and_progress() -> None:
     shown = show(AgentStatus("running", "online", "away", runs=(RUN,)))
     assert "re100 (sweep, ana): running, 43%" in texts(shown)
+    assert "build (sweep, ana): building" in texts(
+        show(AgentStatus("running", "online", "away", runs=(BUILD,)))
+    )
 
 
 def test_an_agent_that_is_not_there_can_be_started_and_not_paused() -> None:

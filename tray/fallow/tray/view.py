@@ -106,10 +106,11 @@ def menu(status: AgentStatus | None, say: Say) -> Menu:
 def _icon(status: AgentStatus | None) -> tuple[IconName, str]:
     if status is None:
         return "attention", "no agent answers"
-    if status.notes or status.connection in {"unjoined", "refused"}:
-        return "attention", "needs your attention"
+    # Who just paused wants to see that, whatever else is wrong.
     if status.paused_by_hand:
         return "paused_by_you", "paused by you"
+    if status.notes or status.connection in {"unjoined", "refused"}:
+        return "attention", "needs your attention"
     if _blind(status):
         return "attention", "cannot see whether you are there"
     if status.state == "paused":
@@ -125,6 +126,8 @@ def _headline(status: AgentStatus | None, say: Say) -> str:
     """One line: what runs for whom, or why not, and until when."""
     if status is None:
         return "the part that runs jobs does not answer"
+    if status.paused_by_hand:
+        return _why_paused(status, say)
     if status.connection == "unjoined":
         return "this computer has not joined a coordinator yet"
     if status.connection == "refused":
@@ -135,7 +138,8 @@ def _headline(status: AgentStatus | None, say: Say) -> str:
     if working:
         first = working[0]
         more = f" and {len(working) - 1} more" if len(working) > 1 else ""
-        return f"{_doing(first)} {first.job} of {first.batch} for {first.owner}{more}"
+        what = f"{first.job} of {first.batch}" if first.job else first.batch
+        return f"{_doing(first)} {what} for {first.owner}{more}"
     if status.connection == "offline":
         return "the coordinator cannot be reached; trying again"
     if status.reasons:
@@ -157,8 +161,9 @@ def _why_paused(status: AgentStatus, say: Say) -> str:
 
 
 def _run(run: RunStatus) -> str:
+    """One run, or the build of a batch, which has no job."""
     share = f", {run.progress.share:.0%}" if run.progress is not None else ""
-    return f"{run.job} ({run.batch}, {run.owner}): {run.state}{share}"
+    return f"{run.job or 'build'} ({run.batch}, {run.owner}): {run.state}{share}"
 
 
 def _doing(run: RunStatus) -> str:

@@ -19,6 +19,7 @@ class ShownMenu(QtCore.QObject):
         super().__init__(parent)
         self.menu = QtWidgets.QMenu()
         self.menu.setToolTipsVisible(True)
+        self.menu.setPalette(readable(self.menu.palette()))
         self.menu.aboutToShow.connect(self._refresh)
         self.menu.aboutToHide.connect(self._hidden)
         self._wanted: tuple[Item | Separator, ...] = ()
@@ -114,6 +115,16 @@ class Level:
         """What the line of this number asks for."""
         item = self._items[number] if number < len(self._items) else None
         return item.intent if isinstance(item, Item) else None
+
+
+def readable(palette: QtGui.QPalette) -> QtGui.QPalette:
+    """Lines that only tell something cannot be clicked; they are to be read all the same."""
+    role, group = QtGui.QPalette.ColorRole, QtGui.QPalette.ColorGroup
+    ink = palette.color(group.Active, role.WindowText)
+    ink.setAlphaF(0.8)
+    for each in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(group.Disabled, each, ink)
+    return palette
 
 
 def for_qt(text: str) -> str:

@@ -145,7 +145,6 @@ def run(data_dir: Path, session: Session, start_agent: StartAgent) -> int:
     """Shows the icon until somebody quits it, a signal ends it, or (1) its screen goes."""
     app = QtWidgets.QApplication([sys.argv[0]])
     app.setApplicationName("fallow")
-    app.setApplicationDisplayName("Fallow")
     app.setDesktopFileName("fallow-tray")
     app.setQuitOnLastWindowClosed(False)
     tray = Tray(data_dir, session, start_agent)

@@ -49,8 +49,8 @@ class Window(QtWidgets.QWidget):
         self.setWindowTitle(f"Fallow: {menu.alt}")
         self._icon.setPixmap(icon.pixmap(48, 48))
         self._icon.setAccessibleName(menu.alt)
-        self._headline.setText(_sentence(texts[0]) if texts else "")
-        self._texts.setText("\n".join(_sentence(text) for text in texts[1:]))
+        self._headline.setText(texts[0][:1].upper() + texts[0][1:] if texts else "")
+        self._texts.setText("\n".join(texts[1:]))
         self._texts.setVisible(len(texts) > 1)
         buttons = tuple(item for item in _lines(menu) if _asks(item))
         if buttons != self._shown:
@@ -101,7 +101,3 @@ def _lines(menu: Menu) -> list[Item]:
 
 def _asks(item: Item) -> bool:
     return item.intent is not None or bool(item.children)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
