@@ -103,9 +103,12 @@ def handle(build: Build, event: Event, now: Moment) -> Step:
     """The next state of the build; `run.Refused` where the event cannot happen."""
     match build.state:
         case Working(inner):
-            if isinstance(event, Restarted) and isinstance(inner.phase, phases.Placing):
+            if isinstance(event, Restarted) and isinstance(
+                inner.phase, phases.Placing | phases.Held
+            ):
                 # Its inputs are in the cache: unlike a run it has nothing to fetch.
-                return Step(build, (Place(),))
+                placing = replace(inner, phase=phases.Placing())
+                return Step(replace(build, state=Working(placing)), (Place(),))
             return _settle(build, run.handle(inner, event, now))
         case Built() | Failed():
             return _ended(build, build.state, event)
