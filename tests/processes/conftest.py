@@ -60,9 +60,9 @@ def start(plan: SandboxPlan, tmp_path: Path) -> Iterator[Start]:
     def go(*argv: str, **more: str) -> Started:
         folder = tmp_path / f"run{next(count)}"
         folder.mkdir()
-        one = Spawn(
-            argv, plan, folder / "stdout.txt", folder / "stderr.txt", folder / "status", more
-        )
+        # Niceness has its own test; here it would only make this one slow on a busy computer.
+        words = folder / "stdout.txt", folder / "stderr.txt"
+        one = Spawn(argv, plan, *words, folder / "status", env=more, nice=0)
         run = Started(spawn(one), plan, folder)
         begun.append(run)
         return run

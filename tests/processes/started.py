@@ -49,10 +49,14 @@ class Started:
                 return None
             return now if all(word in now for word in words) else None
 
-        return wait_until(text, timeout, f"{words} in stdout; stderr: {self._complaint()}") or ""
+        try:
+            return wait_until(text, timeout, f"{words} in stdout") or ""
+        except AssertionError as error:
+            raise AssertionError(f"{error}; stderr: {self._complaint()}") from None
 
     def _complaint(self) -> str:
-        return self.stderr.read_text() if self.stderr.exists() else ""
+        states = {pid: procfs.read_stat(pid) for pid in self.tree.members()}
+        return f"{self.stderr.read_text() if self.stderr.exists() else None!r}, {states}"
 
 
 def script(plan: SandboxPlan, name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Inputs go in and leave the cache unharmed; all that a job leaves comes out, or a note says why."""
+"""Inputs go in and leave the cache unharmed; what a job leaves comes out, or a note says why."""
 
 import os
 import socket

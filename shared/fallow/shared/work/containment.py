@@ -60,7 +60,10 @@ class Containment(Protocol):
         """Whether there are processes and none of them can run."""
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
-        """Signals every process of the job and thaws; returns how many it reached."""
+        """Asks every process of the job to end, and thaws; returns how many it reached.
+
+        The run is over when all of them have ended, not only the first one; see `kill`.
+        """
 
     def kill(self, within: float = 5.0) -> Killed:
         """Ends all of them, frozen or not, and waits for that; the exit status is still written."""
@@ -164,6 +167,10 @@ def _all_stopped(listing: Listing, proc: int | None, wrapper: int) -> bool:
             if process is None or stat is None or stat.gone:
                 continue
             stopped = stat.stopped or procfs.about_to_stop(process)
+            if not stopped:
+                # It may have stopped between the two looks.
+                stat = procfs.stat_of_held(process)
+                stopped = stat is None or stat.stopped or stat.gone
             # A wrapper only waits, so one that runs says nothing; stopped, it may have been caught
             # before it had started anything.
             if not stopped and (proc is not None or pid != wrapper):
@@ -259,20 +266,26 @@ class PidNamespace:
     def freeze(self, within: float = 5.0) -> Tally:
         started = time.monotonic()
         self._wrapper.signal_group(signal.SIGSTOP)
-        return _stop_all(self._listing(), self._inside(), started, within)
+        inside = self._inside()
+        return _stop_all(self._listing(inside), inside, started, within)
 
     def thaw(self, within: float = 5.0) -> Tally:
         started = time.monotonic()
-        tally = _continue_all(self._listing(), self._inside(), started, within)
+        inside = self._inside()
+        tally = _continue_all(self._listing(inside), inside, started, within)
         self._wrapper.signal_group(signal.SIGCONT)
         return tally
 
     def frozen(self) -> bool:
-        return _all_stopped(self._listing(), self._inside(), self._wrapper.pid)
+        inside = self._inside()
+        return _all_stopped(self._listing(inside), inside, self._wrapper.pid)
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         reached = 0
         inside = self._inside()
+        if self._first is not None:
+            # So that it waits for the others when the job's own first process ends.
+            procfs.send(self._first, signal.SIGTERM)
         targets = self.members() if inside is None else [n for n in procfs.pids(inside) if n != 1]
         for pid in targets:
             with procfs.held(pid, inside) as process:
@@ -313,8 +326,7 @@ class PidNamespace:
             return list(procfs.table(inside).values())
         return [node.stat for node in _below({self._wrapper.pid: 0}) if node.depth]
 
-    def _listing(self) -> Listing:
-        inside = self._inside()
+    def _listing(self, inside: int | None) -> Listing:
         if inside is not None:
             return lambda: sorted(procfs.pids(inside))
         return lambda: [node.pid for node in _below({self._wrapper.pid: 0})]
@@ -386,6 +398,9 @@ class Subreaper:
         return _all_stopped(self._listing, None, self._wrapper.pid)
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
+        if not self._wrapper.ended():
+            # So that it waits for the others when the job's own first process ends.
+            procfs.send(self._wrapper.pidfd, signal.SIGTERM)
         reached = self._signal_members(number)
         self.thaw()
         return reached

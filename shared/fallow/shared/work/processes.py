@@ -26,14 +26,15 @@ from fallow.shared.work.sandbox import SandboxPlan
 # that write the status, else $3 is empty, $4 and $5 the files for bubblewrap's descriptors; then
 # the command. A trap, unlike ignoring, does not reach the job.
 _WRAPPER = """\
-trap : HUP INT QUIT TERM
+trap : HUP INT QUIT
+trap asked=asked TERM
 status=$1 nice=$2 python=$3 ending=$4 options=$4 report=$5; shift 5
 { read -r boot </proc/sys/kernel/random/boot_id && read -r self <"/proc/$$/stat" &&
 echo "$boot $self" >"$status.wrapper"; } 2>/dev/null
 { echo "$nice" >/proc/self/autogroup; } 2>/dev/null
 if [ -n "$python" ]; then
 ( { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@" ); code=$?
-exec "$python" -I -S "$ending" end "$status" "$code"
+exec "$python" -I -S "$ending" end "$status" "$code" "$asked"
 fi
 ( { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@" 3<"$options" 4>"$report" ); code=$?
 trap '' HUP INT QUIT TERM
@@ -41,7 +42,14 @@ until { echo "$code" >"$status.tmp"; } 2>/dev/null || ! [ -d "${status%/*}" ]; d
 exec /bin/mv -f "$status.tmp" "$status"
 """
 # First process of the namespace: it ends with the job, and the kernel ends all the others with it.
-_FIRST = '"$@"; exit $?'
+# Not so when it was told (SIGTERM) that all were asked to end: a shell line dies of that at once,
+# while the solver that it started still saves itself.
+_FIRST = """\
+trap ending=1 TERM
+"$@"; code=$?
+while [ -n "$ending" ] && set -- /proc/[0-9]* && [ $# -gt 1 ]; do /bin/sleep 0.02; done
+exit $code
+"""
 
 
 class Spawn(Struct, frozen=True):

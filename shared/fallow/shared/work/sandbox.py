@@ -28,10 +28,15 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt
 # Readable by root alone, so they matter only when the agent runs as root.
 _SECRET_FILES = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers")
 _SECRET_FOLDERS = ("/etc/ssh", "/etc/ssl/private", "/etc/NetworkManager", "/etc/wireguard")
+# Switches of the whole computer, which root may turn without any capability: bubblewrap covers only
+# some of them.
+_SWITCHES = ("acpi", "bus", "fs", "irq", "mtrr", "scsi", "sys", "sysrq-trigger")
 _KEPT_ENVIRONMENT = ("LANG", "LANGUAGE", "TZ")
 _KEPT_WITHOUT_HIDING = ("HOME", "PATH", "USER", "LOGNAME", "SHELL", *_KEPT_ENVIRONMENT)
 
 Layout = Literal["hidden", "bare", "plain"]
+Wish = Literal["auto", "bubblewrap", "none"]
+"""What the owner of a computer said about hiding it; auto: hidden, or no job at all."""
 
 
 class SandboxAbility(Struct, frozen=True):
@@ -109,6 +114,10 @@ class SandboxPlan(Struct, frozen=True):
                 if os.path.isdir(secret):
                     options += ["--tmpfs", secret]
         options += ["--ro-bind-try", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
+        if os.geteuid() == 0:
+            for switch in _SWITCHES:
+                if os.path.exists(f"/proc/{switch}"):
+                    options += ["--ro-bind", f"/proc/{switch}", f"/proc/{switch}"]
         options += ["--dir", "/run", *_name_servers(), "--dir", "/var"]
         for place, name in (("/tmp", "tmp"), (HOME, "home")):
             if self.scratch:
@@ -178,7 +187,7 @@ def probe() -> SandboxAbility:
 
 def plan_for(
     ability: SandboxAbility,
-    wish: Literal["auto", "bubblewrap", "none"],
+    wish: Wish,
     work: Path,
     scratch: Path,
     read_only: tuple[str, ...] = (),

@@ -4,7 +4,8 @@ Not part of the agent: it becomes the wrapper, and at the end the wrapper become
 process number. The opposite is `containment.Subreaper`, which looks at it from the agent.
 
     subreaper.py begin PROGRAM [ARG]...   takes in the orphans of all that follows, becomes PROGRAM
-    subreaper.py end STATUS CODE          ends what the job left running, then says how it ended
+    subreaper.py end STATUS CODE ASKED    ends what the job left running, then says how it ended;
+                                          ASKED not empty: waits for it, all were asked to end
 """
 
 import os
@@ -24,11 +25,11 @@ def begin(program: list[str]) -> None:
     os.execv(program[0], program)
 
 
-def end(status: str, code: str) -> None:
+def end(status: str, code: str, asked: bool) -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     while True:
-        for pid in below(os.getpid()):
+        for pid in below(os.getpid()) if not asked else ():
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
@@ -73,4 +74,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "begin":
         begin(sys.argv[2:])
     else:
-        end(sys.argv[2], sys.argv[3])
+        end(sys.argv[2], sys.argv[3], bool(sys.argv[4]))

@@ -1,0 +1,331 @@
+"""What a job can see and do: its own work folder, the system to read, the network; nothing else."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fallow.shared.errors import FallowError
+from fallow.shared.work import landlock, procfs
+from fallow.shared.work.processes import ExitStatus, Spawn, spawn
+from fallow.shared.work.sandbox import (
+    HOME,
+    WORK,
+    SandboxAbility,
+    SandboxPlan,
+    Wish,
+    plan_for,
+    probe,
+)
+from fallow.shared.work.trees import copy_tree
+from processes.started import Start
+from waiting import wait_until
+
+hidden = pytest.mark.parametrize("layout", ["hidden"], indirect=True)
+contained = pytest.mark.parametrize("layout", ["hidden", "bare"], indirect=True)
+PYTHON = "/usr/bin/python3"
+WISHES: tuple[Wish, ...] = ("auto", "bubblewrap")
+
+
+def run_in(plan: SandboxPlan, folder: Path, *argv: str, **env: str) -> tuple[int, str, str]:
+    """Exit code and what it said on both streams."""
+    name = secrets.token_hex(4)
+    words = folder / f"{name}.out", folder / f"{name}.err"
+    handle = spawn(Spawn(argv, plan, *words, folder / f"{name}.status", env, nice=0))
+    found = wait_until(handle.poll, 30, "the end of the run")
+    handle.close()
+    assert isinstance(found, ExitStatus), words[1].read_text()
+    return found.code, words[0].read_text(), words[1].read_text()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """A folder with a secret in it that is in no part of the run."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        (Path(folder) / "secret.key").write_text("the secret")
+        yield Path(folder)
+
+
+def test_bubblewrap_works_here() -> None:
+    # In CI this is no skip: the default sandbox must be there to be tested.
+    assert probe().kind == "bubblewrap"
+
+
+def test_the_layout_follows_ability_and_wish(tmp_path: Path, ability: SandboxAbility) -> None:
+    without = SandboxAbility("none", "bubblewrap is not installed")
+    work, scratch = tmp_path / "work", tmp_path / "scratch"
+    assert plan_for(ability, "auto", work, scratch).layout == "hidden"
+    assert plan_for(ability, "bubblewrap", work, scratch).layout == "hidden"
+    assert plan_for(ability, "none", work, scratch).layout == "bare"
+    assert plan_for(without, "none", work, scratch).layout == "plain"
+    for wish in WISHES:
+        with pytest.raises(FallowError, match="cannot hide its files") as caught:
+            plan_for(without, wish, work, scratch)
+        assert "bubblewrap is not installed" in caught.value.detail
+        assert "sandbox" in caught.value.hint
+
+
+def test_paths_as_the_job_sees_them(tmp_path: Path) -> None:
+    assert SandboxPlan("hidden", str(tmp_path)).path_inside("input") == "/fallow/work/input"
+    assert SandboxPlan("bare", str(tmp_path)).path_inside() == "/fallow/work"
+    assert SandboxPlan("plain", str(tmp_path)).path_inside("a/b") == f"{tmp_path}/a/b"
+
+
+@hidden
+def test_folders_of_people_are_not_there(
+    plan: SandboxPlan, tmp_path: Path, elsewhere: Path
+) -> None:
+    line = f"cat {elsewhere}/secret.key; ls /root /home {Path.home()} {tmp_path}; ls /var/tmp /tmp"
+    code, out, err = run_in(plan, tmp_path, "/bin/sh", "-c", line)
+    assert code == 0
+    assert "secret" not in out
+    assert out.split() == ["/tmp:", "/var/tmp:"]
+    assert err.count("No such file or directory") >= 4
+
+
+@hidden
+def test_the_home_is_private_and_writable(plan: SandboxPlan, tmp_path: Path) -> None:
+    line = "cd && pwd && echo x >~/file && echo x >/tmp/file && echo x >/var/tmp/other && ls /tmp"
+    code, out, err = run_in(plan, tmp_path, "/bin/sh", "-c", line)
+    assert (code, err) == (0, "")
+    assert out.split() == [HOME, "file", "other"]
+    # On disk, so that it costs no memory.
+    assert (Path(plan.scratch) / "tmp/file").exists()
+
+
+@hidden
+def test_nothing_outside_can_be_written(plan: SandboxPlan, tmp_path: Path) -> None:
+    places = [
+        "/x",
+        "/usr/x",
+        "/etc/x",
+        "/bin/x",
+        "/run/x",
+        "/var/x",
+        "/fallow/x",
+        "/sys/x",
+        "/opt/x",
+    ]
+    line = "".join(f"touch {place} && echo {place}; " for place in places) + "touch own && ls"
+    code, out, _ = run_in(plan, tmp_path, "/bin/sh", "-c", line)
+    assert (code, out) == (0, "own\n")
+    assert (Path(plan.work) / "own").exists()
+
+
+@hidden
+def test_kernel_switches_are_read_only(plan: SandboxPlan, tmp_path: Path) -> None:
+    # Opened, never written to: were it possible, it would be this computer's own setting.
+    line = (
+        "for file in /proc/sys/kernel/core_pattern /proc/sys/vm/swappiness /proc/sysrq-trigger"
+        " /sys/kernel/mm/transparent_hugepage/enabled; do"
+        "   [ ! -e $file ] || ( : >>$file ) 2>/dev/null && [ -e $file ] && echo opened $file;"
+        " done;"
+        " mkdir /sys/fs/cgroup/fallow-test /sys/fs/cgroup/unified/fallow-test && echo made;"
+        " mount -t tmpfs x /tmp && echo mounted; cat /etc/shadow; true"
+    )
+    code, out, _ = run_in(plan, tmp_path, "/bin/sh", "-c", line)
+    assert (code, out) == (0, "")
+
+
+@contained
+def test_other_processes_are_not_there(plan: SandboxPlan, tmp_path: Path) -> None:
+    line = f"ls -d /proc/[0-9]* | wc -l; kill -0 {os.getpid()} && echo reached; true"
+    code, out, _ = run_in(plan, tmp_path, "/bin/sh", "-c", line)
+    assert code == 0
+    assert int(out.split()[0]) <= 5
+    assert "reached" not in out
+
+
+@contained
+def test_a_job_cannot_stop_its_own_first_process(plan: SandboxPlan, tmp_path: Path) -> None:
+    line = "kill -9 1; kill -STOP 1; kill -TERM 1; echo still; exit 6"
+    assert run_in(plan, tmp_path, "/bin/sh", "-c", line)[:2] == (6, "still\n")
+
+
+@contained
+def test_a_job_cannot_forge_its_exit_status(start: Start) -> None:
+    run = start("/bin/sh", "-c", "echo started; ls /proc/self/fd /proc/1/fd; sleep 0.1; exit 5")
+    run.said("started")
+    assert run.ending() == ExitStatus(5)
+    # Neither the status nor bubblewrap's report of it is open in there.
+    assert set(run.stdout.read_text().split()) - {"started"} <= {
+        "/proc/self/fd:", "/proc/1/fd:", "0", "1", "2", "3"
+    }  # fmt: skip
+    readable = run_in(run.plan, run.status.parent, "/bin/cat", str(run.status))
+    assert (readable[0] == 0) == (run.plan.layout == "bare")
+
+
+@hidden
+def test_the_environment_is_a_short_list(
+    plan: SandboxPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTS_SECRET", "x")
+    monkeypatch.setenv("PATH", f"{Path.home()}/bin:/usr/bin")
+    monkeypatch.setenv("LC_NUMERIC", "C")
+    code, out, _ = run_in(plan, tmp_path, "/usr/bin/env", OMP_NUM_THREADS="4", PATH="/own")
+    found = dict(line.split("=", 1) for line in out.splitlines())
+    assert code == 0
+    assert found.pop("OMP_NUM_THREADS") == "4"
+    assert found.pop("PATH") == "/own"
+    assert found.pop("HOME") == HOME
+    assert found.pop("LC_NUMERIC") == "C"
+    assert set(found) <= {"USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "PWD"} | {
+        name for name in found if name.startswith("LC_")
+    }
+
+
+@contained
+def test_a_jobs_variables_stay_in_the_sandbox(start: Start) -> None:
+    run = start("/bin/sleep", "60", LD_PRELOAD="/fallow/work/evil.so", TOKEN="very secret")
+    first = wait_until(lambda: run.tree.members(), 20, "the job")[0]
+    assert b"TOKEN=very secret" in Path(f"/proc/{first}/environ").read_bytes()
+    seen = [run.handle.identity.pid]
+    table = procfs.table()
+    seen += [pid for pid, stat in table.items() if stat.parent == seen[0]]
+    assert len(seen) == 2
+    for pid in seen:
+        assert b"evil" not in Path(f"/proc/{pid}/environ").read_bytes()
+    for pid in (*seen, first):
+        assert b"secret" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+@hidden
+def test_the_network_is_there(plan: SandboxPlan, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        connect = (
+            f"import socket; socket.create_connection(('127.0.0.1', {port})); print('reached')"
+        )
+        assert run_in(plan, tmp_path, PYTHON, "-c", connect)[:2] == (0, "reached\n")
+
+
+@hidden
+def test_the_screen_and_the_session_cannot_be_reached(plan: SandboxPlan, tmp_path: Path) -> None:
+    number = secrets.randbelow(10_000) + 20_000
+    place = f"/tmp/.X11-unix/X{number}"
+    Path("/tmp/.X11-unix").mkdir(exist_ok=True)
+    connect = (
+        "import socket, sys\n"
+        f"for name in ({place!r}, '\\0' + {place!r}):\n"
+        "    with socket.socket(socket.AF_UNIX) as s:\n"
+        "        try: s.connect(name); print('reached')\n"
+        "        except OSError as error: print('not', error.errno)\n"
+        "with socket.socket(socket.AF_UNIX) as own, socket.socket(socket.AF_UNIX) as s:\n"
+        "    own.bind('\\0own'); own.listen(); s.connect('\\0own'); print('own reached')\n"
+    )
+    with socket.socket(socket.AF_UNIX) as named, socket.socket(socket.AF_UNIX) as unnamed:
+        named.bind(place)
+        unnamed.bind("\0" + place)
+        try:
+            named.listen()
+            unnamed.listen()
+            code, out, _ = run_in(plan, tmp_path, PYTHON, "-c", connect)
+        finally:
+            os.unlink(place)
+    assert code == 0
+    assert out.splitlines()[0] == "not 2"
+    assert out.splitlines()[2] == "own reached"
+    assert out.splitlines()[1] == ("not 1" if landlock.available() else "reached")
+
+
+@pytest.mark.may_skip("kernels before 6.12 cannot do it; the layouts are tested without it there")
+def test_this_kernel_can_hide_abstract_sockets() -> None:
+    if not landlock.available():
+        pytest.skip("Linux before 6.12")
+    with socket.socket(socket.AF_UNIX) as free:
+        # Confining a job's thread must have left this process as it was.
+        free.bind("\0" + secrets.token_hex(8))
+        free.listen()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.connect(free.getsockname())
+
+
+@hidden
+def test_more_folders_to_read(
+    ability: SandboxAbility, plan: SandboxPlan, tmp_path: Path, elsewhere: Path
+) -> None:
+    own = SandboxPlan(
+        "hidden", plan.work, plan.scratch, (str(elsewhere), "/not/there"), ability.program
+    )
+    line = f"cat {elsewhere}/secret.key; touch {elsewhere}/x; ls {elsewhere}"
+    code, out, err = run_in(own, tmp_path, "/bin/sh", "-c", line)
+    assert code == 0
+    assert out == "the secretsecret.key\n"
+    assert "Read-only" in err
+
+
+def test_without_hiding_the_account_is_as_it_is(
+    plan: SandboxPlan, tmp_path: Path, elsewhere: Path
+) -> None:
+    if plan.layout == "hidden":
+        return
+    line = f"cat {elsewhere}/secret.key; echo; echo $HOME; pwd; echo x >distribute_save.txt"
+    code, out, _ = run_in(plan, tmp_path, "/bin/sh", "-c", line)
+    assert code == 0
+    assert out.split("\n")[:2] == ["the secret", os.environ["HOME"]]
+    assert out.split("\n")[2] == (WORK if plan.contained else plan.work)
+    assert (Path(plan.work) / "distribute_save.txt").read_text() == "x\n"
+
+
+@contained
+def test_a_virtual_environment_works_in_every_copy(
+    plan: SandboxPlan, ability: SandboxAbility, tmp_path: Path
+) -> None:
+    build = f"{PYTHON} -m venv --without-pip env && printf '#!{WORK}/env/bin/python\\n' >tool"
+    more = "echo 'import sys; print(sys.prefix)' >>tool && chmod +x tool && ./tool"
+    code, out, err = run_in(plan, tmp_path, "/bin/sh", "-c", f"{build} && {more}")
+    assert (code, out) == (0, f"{WORK}/env\n"), err
+    for name in ("one", "two"):
+        copy_tree(Path(plan.work), tmp_path / name)
+        wish: Wish = "auto" if plan.layout == "hidden" else "none"
+        copy = plan_for(ability, wish, tmp_path / name, tmp_path / "scratch")
+        assert run_in(copy, tmp_path, "./tool")[:2] == (0, f"{WORK}/env\n")
+
+
+def test_a_bubblewrap_that_fails_or_hangs_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bwrap"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("fallow.shared.work.sandbox.PATH", str(tmp_path))
+    assert probe() == SandboxAbility("none", "bubblewrap is not installed")
+    program.write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2; exit 1\n")
+    program.chmod(0o755)
+    assert "Permission denied" in probe().why
+    program.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+    monkeypatch.setattr("fallow.shared.work.sandbox.PROBE_SECONDS", 0.2)
+    assert "did not answer" in probe().why
+
+
+@pytest.mark.timeout(300)
+def test_all_of_this_as_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Runs the tests of this folder as `nobody`, unless they are an ordinary user's already."""
+    if os.geteuid() != 0:
+        return
+    here = Path(__file__).parent
+    top = here.parents[1]
+    with tempfile.TemporaryDirectory(prefix="fallow-nobody-") as folder:
+        os.chmod(folder, 0o777)
+        user = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+        # The checkout's own Python may lie in a home folder that `nobody` may not enter.
+        packages = [path for path in sys.path if path.endswith("site-packages")]
+        packages.append(f"{top}/shared")
+        python = [PYTHON, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+        python += ["-k", "not plain"]
+        done = subprocess.run(
+            [*user, *python, f"--basetemp={folder}/base", str(here / "test_freeze.py"),
+             str(here / "test_runs.py"), str(here / "test_sandbox.py")],
+            cwd=top,
+            env={"PATH": "/usr/bin:/bin", "HOME": folder, "PYTHONPATH": ":".join(packages)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=280,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:]
