@@ -1,0 +1,279 @@
+"""A coordinator and two workstations over a network that loses, delays and cuts, with crashes.
+
+Both sides are the real cores. After every step the whole group is checked; in the end the network
+heals, everybody goes home, and all that was submitted must come to its end.
+"""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from fakes import AWAY, sweep_batch
+from fallow.coordinator.events import NodeJoined
+from fallow.coordinator.records import Active, Done, Ended
+from fallow.shared.ids import AttemptId
+from fallow.shared.messages import Kill, Remove
+from fallow.shared.runs import Exit, Exited, Signalled
+from fallow.tray import core_words as words
+from model.desk import ModelCoordinator, ModelDesk, succeeded_by_itself
+
+EXITS = st.sampled_from([Exited(0), Exited(0), Exited(0), Exited(3), Signalled(11)])
+WHICH = st.integers(0, 1)
+OVER = {"succeeded", "failed", "killed", "held"}
+LONG = 1900.0
+
+
+class Group(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.office = ModelCoordinator()
+        self.desks = [ModelDesk(self.office, "desk", 2), ModelDesk(self.office, "loft", 1)]
+        self.batches = 0
+        self.won: dict[tuple[str, int], int] = {}
+        for desk in self.desks:
+            self.office.turn(NodeJoined(desk.name))
+
+    # --- people ---
+
+    @initialize(jobs=st.integers(1, 3), cpus=st.sampled_from([None, 1]), build=st.booleans())
+    def begin(self, jobs: int, cpus: int | None, build: bool) -> None:
+        for desk in self.desks:
+            desk.connect()
+        self.elapse(40.0)
+        self.submit(jobs, cpus, build)
+        self.exchange()
+
+    @rule(jobs=st.integers(1, 3), cpus=st.sampled_from([None, 1]), build=st.booleans())
+    def submit(self, jobs: int, cpus: int | None, build: bool) -> None:
+        if self.batches < 4:
+            self.office.submit(sweep_batch(f"b{self.batches}", jobs, cpus=cpus, build=build))
+            self.batches += 1
+
+    @rule(batch=st.integers(0, 3), job=st.sampled_from([None, 0, 1]), remove=st.booleans())
+    def kill(self, batch: int, job: int | None, remove: bool) -> None:
+        ref = f"b{batch % self.batches}"
+        if remove:
+            self.office.ask(Remove(ref))
+        else:
+            self.office.ask(Kill(ref if job is None else f"{ref}/j{job}"))
+
+    @rule(which=WHICH, what=st.sampled_from(["touch", "touch", "pause", "resume"]))
+    def somebody_is_there(self, which: int, what: str) -> None:
+        desk = self.desks[which]
+        match what:
+            case "touch":
+                desk.touch()
+            case "pause":
+                desk.tell(words.PauseAsked(60.0))
+            case "resume":
+                desk.tell(words.ResumeAsked())
+
+    # --- the work ---
+
+    @rule(which=WHICH, task=st.integers(0, 3))
+    def work(self, which: int, task: int) -> None:
+        self.desks[which].work(task)
+
+    @rule(which=WHICH, proc=st.integers(0, 3), exit=EXITS)
+    def process_ends(self, which: int, proc: int, exit: Exit) -> None:
+        desk = self.desks[which]
+        able = [each for each in desk.living() if not each.frozen]
+        if able:
+            desk.ends(able[proc % len(able)], exit)
+
+    @rule(rounds=st.integers(1, 3), ends=st.booleans())
+    def all_goes_well(self, rounds: int, ends: bool) -> None:
+        """Everything arrives and is worked on for a while, as on most days."""
+        for _ in range(rounds):
+            self.a_good_day(ends)
+            self.elapse(3.0)
+
+    def a_good_day(self, ends: bool) -> None:
+        for desk in self.desks:
+            desk.connect()
+        self.exchange()
+        for desk in self.desks:
+            while desk.work(0):
+                pass
+            for proc in desk.living():
+                if ends and not proc.frozen and proc.exit is None:
+                    desk.ends(proc, Exited(0))
+            while desk.work(0):
+                pass
+        self.exchange()
+
+    # --- the network ---
+
+    @rule(which=WHICH)
+    def up(self, which: int) -> None:
+        self.desks[which].office_hears()
+
+    @rule(which=WHICH)
+    def down(self, which: int) -> None:
+        self.desks[which].hears()
+
+    @rule()
+    def exchange(self) -> None:
+        """All that is on its way arrives, and the answers too."""
+        for _ in range(6):
+            for desk in self.desks:
+                desk.office_hears_all()
+                while desk.hears():
+                    pass
+
+    @rule(which=WHICH, upward=st.booleans())
+    def lose(self, which: int, upward: bool) -> None:
+        desk = self.desks[which]
+        desk.fetch_post()
+        line = desk.up if upward else desk.down
+        if line:
+            line.popleft()
+
+    @rule(which=WHICH, again=st.booleans())
+    def cut(self, which: int, again: bool) -> None:
+        self.desks[which].cut()
+        if again:
+            self.desks[which].connect()
+
+    # --- crashes and time ---
+
+    @rule(which=WHICH, how=st.sampled_from(["killed", "killed", "crash", "stop", "soon"]))
+    def agent_dies(self, which: int, how: str) -> None:
+        desk = self.desks[which]
+        match how:
+            case "killed" | "crash":
+                desk.die(with_computer=how == "crash")
+            case "stop":
+                desk.stop()
+            case "soon":
+                desk.patience = 3
+
+    @rule(which=WHICH, effects=st.integers(1, 12))
+    def agent_will_be_killed(self, which: int, effects: int) -> None:
+        self.desks[which].patience = effects
+
+    @rule()
+    def coordinator_dies(self) -> None:
+        for desk in self.desks:
+            desk.cut()
+        self.office.restart()
+
+    @rule(what=st.sampled_from(["wait", "finish", "finish", "lose blobs"]))
+    def commits(self, what: str) -> None:
+        match what:
+            case "wait":
+                self.office.commits_wait = True
+            case "finish":
+                self.office.finish_commits()
+            case "lose blobs":
+                self.office.blobs.clear()
+
+    @rule(seconds=st.sampled_from([0.1, 3.0, 3.0, 11.0, 40.0]))
+    def elapse(self, seconds: float) -> None:
+        self.office.pass_time(seconds)
+        for desk in self.desks:
+            desk.expire()
+
+    @rule(which=WHICH)
+    def long_silence(self, which: int) -> None:
+        """One workstation is out of reach for half an hour, the other is not."""
+        self.desks[which].cut()
+        other = self.desks[1 - which]
+        other.connect()
+        for _ in range(20):
+            self.elapse(10.0)
+            self.exchange()
+        self.office.pass_time(LONG)
+        self.elapse(0.0)
+        other.connect()
+        self.exchange()
+
+    # --- what must hold ---
+
+    @invariant()
+    def group_is_sound(self) -> None:
+        assert self.office.core.check() == []
+        for desk in self.desks:
+            assert desk.breaches() == []
+
+    @invariant()
+    def at_most_one_result_and_a_true_one(self) -> None:
+        for job, kept in self.office.on_disk.items():
+            results = [number for number, outcome in kept if outcome == "result"]
+            assert len(results) <= 1, f"{job} was committed {len(results)} times"
+            for number in results:
+                attempt = AttemptId(job.batch, job.index, number)
+                assert succeeded_by_itself(self.desks, attempt), f"{attempt} did not succeed"
+
+    @invariant()
+    def done_is_final(self) -> None:
+        for batch in self.office.core.world.batches.values():
+            for job in batch.jobs:
+                key = (job.id.batch, job.id.index)
+                if type(job.state) is Done and job.state.outcome == "succeeded":
+                    assert self.won.setdefault(key, job.state.attempt or 0) == job.state.attempt
+                else:
+                    assert key not in self.won, f"{job.id} had succeeded, and is {job.state}"
+
+    @invariant()
+    def a_lost_attempt_is_nowhere(self) -> None:
+        """What was started again because it was absent must not turn up after all."""
+        for record in self.office.core.world.attempts.values():
+            state = record.state
+            if type(state) is not Ended or state.text != "its workstation does not have it":
+                continue
+            for desk in self.desks:
+                run = desk.core.work.runs.get(record.id)
+                assert run is None, f"{record.id} was absent, and is {run}"
+
+    def teardown(self) -> None:
+        self.heal()
+        for batch in self.office.core.world.batches.values():
+            assert set(batch.shown) <= OVER, f"{batch.ref()} is stuck: {batch.shown}"
+            for job in batch.jobs:
+                assert type(job.state) is not Active
+                assert (job.killed and type(job.state) is Done) or not job.killed
+        for desk in self.desks:
+            assert desk.is_empty(), f"{desk.name} keeps {desk.core.work.runs} {desk.disk.runs}"
+            kept = {build.batch for build, _ in desk.disk.builds.values()}
+            held = {
+                uid
+                for uid, batch in self.office.core.world.batches.items()
+                if "held" in batch.shown
+            }
+            assert kept <= held, f"{desk.name} keeps the builds of {kept}"
+        self.group_is_sound()
+        self.at_most_one_result_and_a_true_one()
+        self.done_is_final()
+
+    def heal(self) -> None:
+        """The network is good, nobody is at a desk, and every process comes to its end."""
+        self.office.finish_commits()
+        for desk in self.desks:
+            desk.patience = None
+        for _ in range(400):
+            self.a_good_day(ends=True)
+            if self.is_quiet():
+                return
+            self.elapse(3.0)
+
+    def is_quiet(self) -> bool:
+        batches = self.office.core.world.batches.values()
+        if not all(set(batch.shown) <= OVER for batch in batches):
+            return False
+        held = {batch.record.uid for batch in batches if "held" in batch.shown}
+        return all(
+            desk.is_empty()
+            and {build.batch for build, _ in desk.disk.builds.values()} <= held
+            and desk.core.verdict.kind == AWAY.kind
+            for desk in self.desks
+        )
+
+
+Group.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestGroup = Group.TestCase
