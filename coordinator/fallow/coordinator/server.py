@@ -16,7 +16,7 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct
 
-from fallow.coordinator import archive
+from fallow.coordinator import archive, sweeping
 from fallow.coordinator.answers import Answers, failed
 from fallow.coordinator.archive import Archive, BatchRemoved, Broken, BuildOutputPut
 from fallow.coordinator.config import Settings, advertised
@@ -158,6 +158,8 @@ class Server:
         self._tasks: list[archive.Task] = []
         self._settled: list[Deposit] = []
         self._build_outputs: list[archive.PutBuildOutput] = []
+        self._unneeded: set[str] = set()
+        self._sweep_at = 0.0
         self._fatal: FallowError | None = None
 
     def run(self, ready: Callable[[str], None]) -> None:
@@ -392,6 +394,7 @@ class Server:
                             archive.PutBuildOutput(found, namespace, batch, node, hash, size)
                         )
                 case RemoveTree(uid, namespace, batch):
+                    self._unneeded |= self._store.hashes_of(uid)
                     self._saves.append(Doomed(uid, namespace, batch))
                     self._tasks.append(archive.RemoveBatch(uid, namespace, batch))
 
@@ -449,6 +452,9 @@ class Server:
         except FallowError as error:
             self._fatal = error
             self._loop.stop()
+        if now.boot >= self._sweep_at:
+            self._sweep_at = now.boot + sweeping.EVERY
+            sweeping.sweep(self._blobs, self._needed())
 
     def _commit_and_act(self) -> None:
         saves, self._saves = self._saves, []
@@ -468,10 +474,17 @@ class Server:
             self._at("acknowledged")
         for task in tasks:
             self._archive.do(task)
+        if self._unneeded:
+            unneeded, self._unneeded = self._unneeded, set()
+            sweeping.free(self._blobs, unneeded, self._needed())
+
+    def _needed(self) -> set[str]:
+        batches = self._core.world.batches.values()
+        return sweeping.needed(self._store, (batch.record for batch in batches))
 
     def _deadline(self) -> float | None:
-        both = (self._core.deadline(), self._answers.deadline())
-        return min((one for one in both if one is not None), default=None)
+        all_ = (self._core.deadline(), self._answers.deadline(), self._sweep_at)
+        return min(one for one in all_ if one is not None)
 
     # --- what goes out, after the commit ----------------------------------------------------------
 

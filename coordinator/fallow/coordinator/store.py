@@ -22,10 +22,12 @@ from fallow.coordinator.records import (
     AttemptState,
     BatchRecord,
     BuildRecord,
+    Collecting,
     DropBatch,
     EventRecord,
     JobRecord,
     JobState,
+    Live,
     Loaded,
     NodeRecord,
     Save,
@@ -129,6 +131,7 @@ class Store:
             self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+            self._forcing = True
             self._db.execute("PRAGMA foreign_keys = ON")
             self._migrate()
         except sqlite3.Error as error:
@@ -144,8 +147,14 @@ class Store:
         self._db.close()
 
     def commit(self, saves: Iterable[AnySave]) -> None:
-        """Write all of these in one transaction; when it returns, they are on disk."""
+        """Write all of these in one transaction; when it returns, they are on disk.
+
+        What the next Report says again is only written: it survives the end of this process, and
+        is forced to disk with the next commit that matters.
+        """
+        saves = list(saves)
         try:
+            self._force(not all(map(_is_repeated, saves)))
             self._db.execute("BEGIN IMMEDIATE")
             # The order of the records is their owners' business, not that of the references.
             self._db.execute("PRAGMA defer_foreign_keys = ON")
@@ -228,6 +237,17 @@ class Store:
         rows = self._query("SELECT name, hash, size FROM build_output WHERE batch = ?", (uid,))
         return [OutputFile(row[0], row[1].hex(), row[2]) for row in rows]
 
+    def hashes_of(self, uid: str) -> set[str]:
+        """Every blob that the batch and its results consist of."""
+        found = {file.hash for file in self.build_outputs(uid)}
+        for row in self._query("SELECT DISTINCT hash FROM result_file WHERE batch = ?", (uid,)):
+            found.add(row[0].hex())
+        for row in self._query("SELECT record FROM batch WHERE uid = ?", (uid,)):
+            record = msgspec.json.decode(row[0], type=BatchRecord)
+            for contents in record.contents.values():
+                found |= {content.hash for content in contents}
+        return found
+
     def used_hashes(self) -> Iterator[str]:
         """Every blob that some result or build output consists of."""
         for table in ("result_file", "build_output"):
@@ -252,6 +272,12 @@ class Store:
                     for file in deposited.files
                 ],
             )
+
+    def _force(self, wanted: bool) -> None:
+        """Whether the next commit waits for the disk."""
+        if wanted != self._forcing:
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if wanted else 'NORMAL'}")
+            self._forcing = wanted
 
     def _query(self, sql: str, values: Row = ()) -> list[Row]:
         try:
@@ -288,6 +314,13 @@ class Store:
             "look whether the disk is full or the file damaged, then start the coordinator again;"
             " what was acknowledged is on disk",
         )
+
+
+def _is_repeated(save: AnySave) -> bool:
+    """Whether the workstation's next Report says this again, or it only tells of what does."""
+    if isinstance(save, AttemptRecord):
+        return isinstance(save.state, Live | Collecting)
+    return isinstance(save, EventRecord)
 
 
 def _job(row: Row) -> JobRecord:

@@ -1,0 +1,62 @@
+"""Blobs go when nobody needs them, and never before."""
+
+import os
+from pathlib import Path
+
+from fallow.coordinator import sweeping
+from fallow.coordinator.records import DropBatch
+from fallow.coordinator.results import Results
+from fallow.coordinator.store import Store
+from fallow.shared.blobs import BlobStore
+from store.made import HASH as INPUT
+from store.made import UID, a_batch, a_deposit, a_job, a_manifest
+
+
+def age(blobs: BlobStore, hash: str) -> None:
+    os.utime(blobs.path(hash), (1.0, 1.0))
+
+
+def put_old(blobs: BlobStore, content: bytes) -> str:
+    hash = blobs.put_bytes(content)
+    age(blobs, hash)
+    return hash
+
+
+def test_a_sweep_keeps_what_is_needed_or_young(
+    store: Store, blobs: BlobStore, results: Results
+) -> None:
+    input, old = put_old(blobs, b"input"), put_old(blobs, b"abandoned")
+    young = blobs.put_bytes(b"being uploaded")
+    batch = a_batch()
+    batch.contents["mesh.h5"] = (type(batch.contents["mesh.h5"][0])("", input, 5),)
+    store.commit([batch, a_job()])
+    manifest = a_manifest(blobs, {"a": b"result", "stdout.txt": b""})
+    (done,) = results.commit([a_deposit(manifest=manifest)])
+    store.commit([done])
+    for file in done.files:
+        age(blobs, file.hash)
+    sweeping.sweep(blobs, sweeping.needed(store, store.load().batches))
+    assert not blobs.has(old)
+    assert blobs.has(young)
+    assert blobs.has(input)
+    assert all(blobs.has(file.hash) for file in done.files)
+
+
+def test_a_removed_batch_frees_its_blobs_but_not_others(
+    store: Store, blobs: BlobStore, results: Results, tmp_path: Path
+) -> None:
+    store.commit([a_batch(), a_job(0)])
+    (done,) = results.commit(
+        [a_deposit(manifest=a_manifest(blobs, {"own": b"own", "both": b"shared"}))]
+    )
+    other = a_batch("other123", "other")
+    shared = blobs.put_bytes(b"shared")
+    other.contents["x"] = (type(other.contents["mesh.h5"][0])("", shared, 6),)
+    store.commit([done, other])
+    hashes = store.hashes_of(UID)
+    assert INPUT in hashes
+    store.commit([DropBatch(UID)])
+    results.remove_batch(UID, "ana", "sweep")
+    sweeping.free(blobs, hashes, sweeping.needed(store, [other]))
+    assert blobs.has(shared)
+    assert not blobs.has(next(file.hash for file in done.files if file.path == "own"))
