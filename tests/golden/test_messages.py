@@ -60,7 +60,9 @@ def test_bytes_are_those_of_the_golden_file(name: str) -> None:
 
 
 def test_every_message_has_a_sample() -> None:
-    sampled = {type(each) for each in (*samples.TO_COORDINATOR, *samples.TO_AGENT, *samples.DATA)}
+    sampled: set[type] = {
+        type(each) for each in (*samples.TO_COORDINATOR, *samples.TO_AGENT, *samples.DATA)
+    }
     sampled |= {type(each) for each in (*samples.REQUESTS, *samples.REPLIES)}
     unions = (m.AgentMessage, m.CoordinatorMessage, m.DataMessage, m.ClientVerb, m.ClientReply)
     assert sampled == {member for union in unions for member in get_args(union)}
