@@ -14,7 +14,7 @@ from enum import Enum
 import zmq
 
 from fallow.shared.errors import FallowError, Refused, Unreachable
-from fallow.shared.transport.settings import Limits, Owned, last_endpoint
+from fallow.shared.transport.settings import WORTH_SHARING, Limits, Owned, last_endpoint
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class ClientSocket(Owned):
         """Hand over one message; False when there is no connection or its queue is full."""
         self.check_thread()
         try:
-            self._socket.send_multipart(frames, zmq.DONTWAIT)
+            self._socket.send_multipart(frames, zmq.DONTWAIT, copy=len(frames[-1]) < WORTH_SHARING)
         except zmq.Again:
             return False
         return True

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import zmq
 
 from fallow.shared.quiet import Quiet
-from fallow.shared.transport.settings import Limits, Owned
+from fallow.shared.transport.settings import WORTH_SHARING, Limits, Owned
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,9 @@ class ServerSocket(Owned):
         """Hand over one message; False when the peer is gone or does not keep up."""
         self.check_thread()
         try:
-            self._socket.send_multipart([peer, *frames], zmq.DONTWAIT)
+            self._socket.send_multipart(
+                [peer, *frames], zmq.DONTWAIT, copy=len(frames[-1]) < WORTH_SHARING
+            )
         except zmq.Again:
             log.debug("dropped a message: the queue of peer %s is full", peer.hex())
             return False

@@ -9,6 +9,8 @@ import threading
 import msgspec
 import zmq
 
+WORTH_SHARING = 64 * 1024  # bytes of a frame from which on ZeroMQ is lent it instead of a copy
+
 
 class Limits(msgspec.Struct, frozen=True):
     """What a socket accepts: frames per message, bytes per frame, messages queued per peer."""
