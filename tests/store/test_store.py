@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from fallow.coordinator.people import KeyRecord, TokenRecord
 from fallow.coordinator.records import (
     Active,
+    Assigned,
     Avoid,
     BuildRecord,
     Collecting,
@@ -75,6 +76,19 @@ def test_a_job_changes_its_state_and_keeps_its_attempts(store: Store, state: Job
     store.commit([changed, ended])
     assert store.load().jobs == (changed,)
     assert store.load().attempts == (ended,)
+
+
+def test_a_change_that_is_not_forced_to_disk_is_there_for_the_next_process(
+    store: Store, tmp_path: Path
+) -> None:
+    store.commit([a_batch(), a_job(), replace(an_attempt(), state=Assigned())])
+    store.commit([an_attempt(), EventRecord(wall=1.0, kind="running")])
+    # Not closed, as in a crash.
+    with Store(tmp_path / NAME) as next_process:
+        assert next_process.load().attempts == (an_attempt(),)
+    store.commit([replace(an_attempt(), state=Ended("lost", ""))])
+    with Store(tmp_path / NAME) as next_process:
+        assert next_process.load().attempts[0].state == Ended("lost", "")
 
 
 def test_a_dropped_batch_takes_all_with_it_but_the_audit(store: Store, tmp_path: Path) -> None:
