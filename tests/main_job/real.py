@@ -1,0 +1,247 @@
+"""Real workstations that run real jobs in every kind of sandbox, with or without a desktop.
+
+Not a test, and not the simpler workstation of workstation.py, on which it builds. Whatever a test
+leaves running here, frozen jobs of killed agents too, is ended by its number and start.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from fallow.shared.work import processes, procfs
+from main_job.conftest import Coordinator
+from main_job.workstation import SCRIPT, Workstation, alive
+from waiting import wait_until
+
+Sandbox = Literal["hidden", "bare", "plain"]
+SANDBOXES: tuple[Sandbox, ...] = ("hidden", "bare", "plain")
+"""bubblewrap; `sandbox = "none"` where there is a bubblewrap; and where there is none."""
+
+# Covers bubblewrap with nothing for this one process, which keeps its number.
+_WITHOUT_BUBBLEWRAP = 'mount --bind /dev/null "$(command -v bwrap)" && exec "$@"'
+_FREE = 'desk = false\nsettle = "0s"\n'
+
+
+def config(
+    presence: str = _FREE, sandbox: Sandbox = "hidden", cpus: int = 2, read_only: Path | None = None
+) -> str:
+    """An agent.toml; by default nobody ever sits there."""
+    folders = [] if read_only is None else [str(read_only)]
+    return (
+        f"[presence]\n{presence}ac_only = false\n"
+        f'[offer]\ncpus = {cpus}\nmemory = "1GiB"\ndisk_reserve = "0"\n'
+        f'[jobs]\nsandbox = "{"auto" if sandbox == "hidden" else "none"}"\n'
+        f"read_only = {json.dumps(folders)}\n"
+    )
+
+
+class Birth(NamedTuple):
+    """A process for good: its number, and when it started in ticks since boot."""
+
+    pid: int
+    start: int
+
+    @property
+    def alive(self) -> bool:
+        stat = procfs.read_stat(self.pid)
+        return stat is not None and not stat.gone and stat.start == self.start
+
+
+def births(pids: set[int]) -> set[Birth]:
+    found = {pid: procfs.read_stat(pid) for pid in pids}
+    return {Birth(pid, stat.start) for pid, stat in found.items() if stat is not None}
+
+
+class RealWorkstation(Workstation):
+    """An agent's process; where it has no bubblewrap, it is told so by the file system."""
+
+    def __init__(self, folder: Path, name: str, sandbox: Sandbox) -> None:
+        super().__init__(folder, name)
+        self.sandbox = sandbox
+        self.seen: set[Birth] = set()
+
+    def start(self, token: str | None = None) -> None:
+        words: list[str | Path] = [SCRIPT, "agent", "--data-dir", self.data_dir]
+        words += ["--join", token] if token else []
+        if self.sandbox == "plain":
+            user = [] if os.geteuid() == 0 else ["--map-root-user"]
+            words = ["unshare", *user, "--mount", "sh", "-c", _WITHOUT_BUBBLEWRAP, "sh", *words]
+        with self._errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                words,
+                env={**os.environ, "FALLOW_LOG": os.environ.get("LOG_OF_AGENT", "info")},
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+            )
+        wait_until(self._answers, 20, f"the agent of {self.name} to answer")
+
+    def births(self) -> set[Birth]:
+        """All processes of jobs and builds here."""
+        found = births(self.pids())
+        self.seen |= found
+        return found
+
+    def wait_for_processes(self, number: int = 1, timeout: float = 20.0) -> set[Birth]:
+        """All processes here, once there are at least so many."""
+
+        def enough() -> set[Birth]:
+            found = self.births()
+            return found if len(found) >= number else set()
+
+        return wait_until(enough, timeout, f"{number} processes of {self.name}")
+
+    def wrappers(self) -> list[Path]:
+        """The status files of all that was started here and has not been cleared away."""
+        return [
+            path.with_name("status")
+            for folder in ("runs", "builds")
+            for path in (self.data_dir / folder).glob("*/process/status.wrapper")
+        ]
+
+    def end_jobs(self) -> None:
+        """End what is left here, frozen or not, with the agent or without."""
+        for status in self.wrappers():
+            options = status.with_name("status.options")
+            contained = options.exists() and options.stat().st_size > 0
+            identity = processes.find(status)
+            handle = None if identity is None else processes.adopt(identity, status, contained)
+            if handle is None:
+                processes.sweep(status)
+                continue
+            handle.containment.kill()
+            handle.close()
+        for birth in self.seen:
+            if birth.alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(birth.pid, signal.SIGKILL)
+
+    def files_with(self, marker: bytes) -> list[Path]:
+        """Every file below the data folder that has these bytes in it, or in its name."""
+        return files_with(self.data_dir, marker)
+
+
+class Group:
+    """A coordinator and the workstations of a test, which all end with it."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self.coordinator = coordinator
+        self._made: list[RealWorkstation] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            for each in self._made:
+                if each.process is not None:
+                    with contextlib.suppress(Exception):
+                        each.births()
+                    code = each.stop()
+                    assert kind is not None or code == 0, each.errors
+        finally:
+            for each in self._made:
+                if each.process is not None:
+                    each.kill()
+                each.end_jobs()
+        for each in self._made:
+            assert "Traceback" not in each.errors, each.errors
+            assert "this cannot happen" not in each.errors, each.errors
+
+    def workstation(
+        self, name: str = "ws1", configuration: str | None = None, sandbox: Sandbox = "hidden"
+    ) -> RealWorkstation:
+        """A workstation that has joined and is online."""
+        made = RealWorkstation(self.coordinator.folder / "workstations", name, sandbox)
+        self._made.append(made)
+        made.configure(config(sandbox=sandbox) if configuration is None else configuration)
+        made.start(self.coordinator.token(name))
+        made.wait_online()
+        return made
+
+    # --- batches ---
+
+    def submit(self, text: str, **files: str) -> Path:
+        """Submit a batch file with these files beside it."""
+        file = self.write(text, **files)
+        self.coordinator.verbs.ok("submit", file)
+        return file
+
+    def write(self, text: str, **files: str) -> Path:
+        """A batch file with these files beside it; a name may have slashes."""
+        folder = self.coordinator.folder / "batches"
+        for name, content in {"batch.yaml": text, **files}.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content)
+        return folder / "batch.yaml"
+
+    def jobs(self, ref: str) -> dict[str, Any]:
+        """What the coordinator says of each job, by name."""
+        (batch,) = self.coordinator.verbs.json("status", ref)["batches"]
+        return {job["name"]: job for job in batch["jobs"]}
+
+    def job(self, ref: str) -> Any:
+        """The same of the only job."""
+        (job,) = self.jobs(ref).values()
+        return job
+
+    def wait_for_state(self, ref: str, state: str, timeout: float = 20.0) -> Any:
+        """The only job of the batch, once it is in this state."""
+
+        def there() -> Any:
+            job = self.job(ref)
+            return job if job["state"] == state else None
+
+        return wait_until(there, timeout, f"{ref} to be {state}")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the coordinator's database says, read as another program would."""
+        place = self.coordinator.data_dir / "fallow.sqlite"
+        with contextlib.closing(sqlite3.connect(f"file:{place}?mode=ro", uri=True)) as db:
+            return db.execute(query).fetchall()
+
+    def committed(self) -> list[tuple[int, str, str]]:
+        """All results that were committed, or are being: attempt number, outcome, state."""
+        return [
+            (int(number), str(outcome), str(state))
+            for number, outcome, state in self.rows("SELECT number, outcome, state FROM result")
+        ]
+
+
+def files_with(folder: Path, marker: bytes) -> list[Path]:
+    """Every file below the folder that has these bytes in it, or in its name."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if marker in os.fsencode(path.name)
+        or (path.is_file() and not path.is_symlink() and marker in path.read_bytes())
+    ]
+
+
+@contextlib.contextmanager
+def following(coordinator: Coordinator, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """A verb that does not end by itself."""
+    process = coordinator.verbs.start(*words)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def one_job(line: str, name: str = "b", more: str = "") -> str:
+    """A batch of one small job."""
+    return (
+        f"meta: {{namespace: ana, batch_name: {name}}}\n"
+        f"command:\n{more}  jobs:\n    - name: j\n      run: {json.dumps(line)}\n"
+        "resources: {cpus: 1, memory: 64MiB}\n"
+    )
+
+
+__all__ = ["SANDBOXES", "Birth", "Group", "RealWorkstation", "Sandbox", "alive"]
