@@ -1,0 +1,50 @@
+"""The agent's records of its runs: the newest one comes back whole, whatever stood there before.
+
+Not what the agent makes of them after a restart: that is the table of runs.
+"""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from fallow.shared.ids import AttemptId
+from fallow.shared.messages import Argv, JobSpec
+from fallow.shared.runs import Crashed
+from fallow.shared.work.phases import Fetching, Over, Placing, Run
+from fallow.tray.records import Records
+
+ATTEMPT = AttemptId("abcd1234", 3, 1)
+
+
+def a_run(length: int = 5) -> Run:
+    job = JobSpec("ana", "sweep", "j" * length, "ana", Argv(("true",)), 1)
+    return Run(ATTEMPT, job, Fetching(0, 10))
+
+
+@pytest.mark.parametrize("length", [5, 3800, 4096, 20_000])
+@pytest.mark.parametrize("before", [5, 3800, 4096, 20_000])
+def test_the_newest_record_comes_back(tmp_path: Path, before: int, length: int) -> None:
+    records = Records(tmp_path, "boot")
+    records.save_run(a_run(before))
+    newest = replace(a_run(length), phase=Placing())
+    records.save_run(newest)
+    again = Records(tmp_path, "boot").load_runs()
+    assert [(each.run, each.boot_id) for each in again] == [(newest, "boot")]
+
+
+def test_a_shorter_record_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
+    records = Records(tmp_path, "boot")
+    for length in (1000, 900, 10, 500):
+        records.save_run(a_run(length))
+        assert records.load_runs()[0].run == a_run(length)
+
+
+def test_a_damaged_record_is_a_run_that_crashed(tmp_path: Path) -> None:
+    records = Records(tmp_path, "boot")
+    records.save_run(a_run())
+    place = records.folder(ATTEMPT) / "run.json"
+    place.write_bytes(place.read_bytes()[:-9])
+    (found,) = records.load_runs()
+    assert found.run.attempt == ATTEMPT
+    assert found.run.phase == Over(Crashed(), None, None)
