@@ -115,3 +115,39 @@ def test_a_submission_survives_a_lost_reply(
     assert isinstance(again, Submitted)
     assert (again.namespace, again.batch, again.jobs) == ("ana", "b", 1)
     assert len(coordinator.verbs.json("status")["batches"]) == 1
+
+
+def test_a_full_disk_ends_the_coordinator_and_leaves_no_half_batch(
+    coordinator: Coordinator, batch_file: Callable[..., Path]
+) -> None:
+    coordinator.verbs.ok("submit", batch_file(BATCH))
+    coordinator.stop()
+    coordinator.start([sys.executable, CRASHING.with_name("cramped_serve.py"), "400000"])
+    many = batch_file(
+        "meta: {namespace: ana, batch_name: many}\n"
+        "command: {run: 'echo {x}', sweep: {x: {from: 1, to: 20000}}, name: 'x{x}'}\n",
+        "many.yaml",
+    )
+    done = coordinator.verbs.run("submit", many)
+    assert done.code == 3, done.err
+    assert coordinator.ended() == 1
+    said = coordinator.errors.splitlines()
+    assert any(line.startswith("error: The coordinator's database cannot be used") for line in said)
+    assert any("disk" in line for line in said)
+    coordinator.start()
+    assert [each["batch"] for each in coordinator.verbs.json("status")["batches"]] == ["b"]
+    coordinator.verbs.ok("submit", many)
+
+
+def test_a_disk_without_room_for_a_file_says_so(
+    coordinator: Coordinator, batch_file: Callable[..., Path]
+) -> None:
+    coordinator.stop()
+    coordinator.start([sys.executable, CRASHING.with_name("cramped_serve.py"), "600000"])
+    text = "meta: {namespace: n, batch_name: b}\ncommand: {jobs: [{name: j, run: 'true'}],"
+    batch = batch_file(text + " required_files: [big]}\n", big="x" * 1_000_000)
+    done = coordinator.verbs.run("submit", batch)
+    assert done.code == 1, done.err
+    assert "big" in done.err
+    assert "could not be written" in done.err
+    assert coordinator.verbs.json("status")["batches"] == []

@@ -4,6 +4,7 @@ Not the workstation's side, which is scripted here.
 """
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -311,3 +312,53 @@ def test_nobody_is_there(tmp_path: Path, coordinator: Coordinator) -> None:
     stranger = coordinator.verbs.run("status", "--coordinator", "tcp://127.0.0.1:9")
     assert stranger.code == 1
     assert "not joined" in stranger.err
+
+
+def test_ctrl_c_while_waiting_says_how_to_come_back(
+    coordinator: Coordinator, batch_file: WriteBatch
+) -> None:
+    batch = batch_file(SWEEP, **{"mesh.txt": "m"})
+    waiting = coordinator.verbs.start("submit", batch, "--wait")
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "ana:sweep: 3 jobs submitted\n"
+    waiting.send_signal(signal.SIGINT)
+    _, said = waiting.communicate(timeout=20)
+    assert waiting.returncode == 130
+    assert "coordinator status ana:sweep" in said
+    assert "Traceback" not in said
+    assert coordinator.counts("sweep") == {"queued": 3}
+
+
+def test_follow_shows_what_every_job_writes(
+    coordinator: Coordinator, batch_file: WriteBatch, tmp_path: Path
+) -> None:
+    batch = batch_file(SWEEP, **{"mesh.txt": "m"})
+    with ScriptedAgent(tmp_path / "dino", coordinator.token("dino")):
+        done = coordinator.verbs.run("submit", batch, "--follow")
+    assert done.code == 0, done.err
+    for job in ("x1", "x2", "x3"):
+        assert f"{job} | hello from {job}\n" in done.out
+    assert "ana:sweep: 3 succeeded" in done.out
+
+
+def test_doctor_finds_a_key_that_others_can_read(coordinator: Coordinator) -> None:
+    assert coordinator.verbs.json("doctor")["ok"]
+    ana = coordinator.account("ana")
+    assert ana.json("doctor")["ok"]
+    (key,) = (ana.folder / "config/fallow/keys").iterdir()
+    key.chmod(0o644)
+    done = ana.run("doctor")
+    assert done.code == 1
+    assert f"chmod 600 {key}" in done.out
+    refused = ana.run("status")
+    assert refused.code == 1
+    assert "read the secret key" in refused.err
+
+
+def test_words_that_are_no_verb(coordinator: Coordinator) -> None:
+    done = coordinator.verbs.run("statsu")
+    assert done.code == 2
+    assert "'status'" in done.err
+    assert coordinator.verbs.run("status", "--jsn").code == 2
+    assert coordinator.verbs.run("status", "a/b/c").code == 2
+    assert coordinator.verbs.run("invite", "--expires", "soon").code == 2

@@ -4,6 +4,7 @@ Not the moving itself (`results`) nor the rows about it (`store`, which is the l
 Tasks are done in order; those that wait together are committed together.
 """
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from msgspec import Struct
 
 from fallow.coordinator.results import Deposit, Deposited, Results
 from fallow.shared.runs import OutputFile
+
+log = logging.getLogger(__name__)
 
 _TOGETHER = 64
 
@@ -55,7 +58,7 @@ class BatchRemoved(Struct, frozen=True):
 class Broken(Struct, frozen=True):
     """The disk said no. What is on it is the truth, so the process must end."""
 
-    error: OSError
+    error: Exception
 
 
 Outcome: TypeAlias = Deposited | BuildOutputPut | BatchRemoved | Broken
@@ -90,7 +93,10 @@ class Archive:
                 while len(tasks) < _TOGETHER and not self._tasks.empty():
                     tasks.append(self._tasks.get())
                 self._do(tasks)
-        except OSError as error:
+        except Exception as error:
+            # Whatever it is, nothing more would be committed: better to end and say so.
+            if not isinstance(error, OSError):
+                log.exception("the archive thread ended")
             self._post(Broken(error))
 
     def _do(self, tasks: list[Task | None]) -> None:

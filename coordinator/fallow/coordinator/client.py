@@ -106,6 +106,12 @@ class Client:
         """
         self._id += 1
         message = encode(Request(self._id, body))
+        if len(message) > Limits().frame_bytes:
+            raise FallowError(
+                "The batch is too large to be sent in one piece",
+                f"Written out it has {len(message) // 1_000_000} MB.",
+                "use a sweep instead of a list of jobs, or several batches",
+            )
         patience = timeout or self._timeout
         for last in (False, True):
             began = time.monotonic()

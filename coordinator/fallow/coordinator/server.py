@@ -246,7 +246,9 @@ class Server:
         who = self._people.caller(incoming.user, self._now().wall)
         if who is None:
             self._complain(incoming.user, "its key is not allowed any more")
-            self._turn_away(peer, incoming.frames[0], "This key is not allowed here any more")
+            self._turn_away(
+                peer, incoming.frames[0], "This key or invitation is not allowed here any more"
+            )
             return
         try:
             message = decode_from(who.role, incoming.frames[0])

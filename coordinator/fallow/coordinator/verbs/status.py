@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import click
+import msgspec
 
 from fallow.coordinator import render
 from fallow.coordinator.client import Client
@@ -24,6 +25,7 @@ from fallow.shared.messages import (
 
 _EVERY = 2.0  # seconds between two looks of --watch
 NODE_COLUMNS = ("workstation", "state", "why", "since", "cpus", "memory", "runs")
+_PAGE = 50_000  # jobs in one reply, well below what a message may hold
 _SHOWN = 200  # jobs a person is shown unless --limit says otherwise
 
 
@@ -54,13 +56,13 @@ def status(
     ask = Status(ref, jobs=ref is not None, after=after, limit=limit)
     with Client(coordinator) as client:
         while True:
-            reply = client.ask(ask, StatusReply)
+            batches = _ask(client, ask)
             if watch and sys.stdout.isatty():
                 click.clear()
             if as_json:
-                render.print_json({"batches": [plain(batch) for batch in reply.batches]})
+                render.print_json({"batches": [plain(batch) for batch in batches]})
             else:
-                show(reply.batches, named=ref is not None, limit=limit, after=after)
+                show(batches, named=ref is not None, limit=limit, after=after)
             if not watch:
                 return
             sys.stdout.flush()
@@ -84,6 +86,19 @@ def nodes(as_json: bool, coordinator: str | None) -> None:
         NODE_COLUMNS,
         [node_row(node) for node in reply.nodes],
     )
+
+
+def _ask(client: Client, ask: Status) -> tuple[BatchStatus, ...]:
+    """The whole answer, in as many pages as it takes when all jobs are wanted."""
+    if not ask.jobs or ask.limit is not None:
+        return client.ask(ask, StatusReply).batches
+    jobs: list[JobStatus] = []
+    while True:
+        page = msgspec.structs.replace(ask, after=ask.after + len(jobs), limit=_PAGE)
+        (batch,) = client.ask(page, StatusReply).batches
+        jobs += batch.jobs or ()
+        if len(batch.jobs or ()) < _PAGE:
+            return (msgspec.structs.replace(batch, jobs=tuple(jobs)),)
 
 
 def plain(batch: BatchStatus) -> dict[str, Any]:
