@@ -3,7 +3,6 @@
 Not how the program starts (`app`), and no decision: each intent becomes one request to the agent.
 """
 
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -27,9 +26,16 @@ from fallow.tray.ui.window import Window
 StartAgent = Callable[[], int | None]
 """Starts an agent where none answers; the number of its process, None when there was one."""
 
+StopAgent = Callable[[int], None]
+"""Ends the agent with this number, once it has stopped what it runs."""
+
 
 class Tray(QtCore.QObject):
-    """All that this desktop session has of Fallow; `started` is the agent that it started."""
+    """All that this desktop session has of Fallow.
+
+    `leaving_with` is the agent that ends with the icon: one that this icon started, and only when
+    a person quits, not when the session ends.
+    """
 
     # Emitted in the line's thread, received in Qt's.
     status_came = QtCore.Signal(object)
@@ -40,6 +46,7 @@ class Tray(QtCore.QObject):
         self._clock = SystemClock()
         self._start_agent = start_agent
         self._started: int | None = None
+        self.leaving_with: int | None = None
         self._status: AgentStatus | None = None
         self._menu: view.Menu | None = None
         self._boxes: dict[str, QtWidgets.QMessageBox] = {}
@@ -135,13 +142,13 @@ class Tray(QtCore.QObject):
     def _quit(self) -> None:
         """Whoever quits wants nothing of Fallow: an agent that this icon started ends with it."""
         status = self._status
-        if status is not None and self._started is not None and status.pid == self._started:
-            os.kill(status.pid, signal.SIGTERM)
+        if status is not None and status.pid == self._started:
+            self.leaving_with = self._started
         # quit() would first ask the window, which refuses to go.
         QtWidgets.QApplication.exit(0)
 
 
-def run(data_dir: Path, session: Session, start_agent: StartAgent) -> int:
+def run(data_dir: Path, session: Session, start_agent: StartAgent, stop_agent: StopAgent) -> int:
     """Shows the icon until somebody quits it, a signal ends it, or (1) its screen goes."""
     app = QtWidgets.QApplication([sys.argv[0]])
     app.setApplicationName("fallow")
@@ -158,5 +165,8 @@ def run(data_dir: Path, session: Session, start_agent: StartAgent) -> int:
         tray.start()
         # Not 0 when the screen has gone.
         code = app.exec()
+    # The agent sees no more of this desk from here on.
     tray.line.close()
+    if tray.leaving_with is not None:
+        stop_agent(tray.leaving_with)
     return code
