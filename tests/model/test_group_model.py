@@ -4,6 +4,9 @@ Both sides are the real cores. After every step the whole group is checked; in t
 heals, everybody goes home, and all that was submitted must come to its end.
 """
 
+from collections.abc import Iterator
+from itertools import islice
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -85,22 +88,32 @@ class Group(RuleBasedStateMachine):
     def all_goes_well(self, rounds: int, ends: bool) -> None:
         """Everything arrives and is worked on for a while, as on most days."""
         for _ in range(rounds):
-            self.a_good_day(ends)
+            for _ in self.a_good_day(ends):
+                pass
             self.elapse(3.0)
 
-    def a_good_day(self, ends: bool) -> None:
+    @rule(actions=st.integers(1, 25), ends=st.booleans())
+    def it_goes_well_so_far(self, actions: int, ends: bool) -> None:
+        """The same, but what comes next comes in the middle of it."""
+        for _ in islice(self.a_good_day(ends), actions):
+            pass
+
+    def a_good_day(self, ends: bool) -> Iterator[None]:
+        """One small action after the other until there is no more to do."""
         for desk in self.desks:
             desk.connect()
-        self.exchange()
-        for desk in self.desks:
-            while desk.work(0):
-                pass
-            for proc in desk.living():
-                if ends and not proc.frozen and proc.exit is None:
-                    desk.ends(proc, Exited(0))
-            while desk.work(0):
-                pass
-        self.exchange()
+        busy = True
+        while busy:
+            busy = False
+            for desk in self.desks:
+                while desk.office_hears() or desk.hears() or desk.work(0):
+                    busy = True
+                    yield
+                for proc in desk.living():
+                    if ends and not proc.frozen and proc.exit is None:
+                        desk.ends(proc, Exited(0))
+                        busy = True
+                        yield
 
     # --- the network ---
 
@@ -252,7 +265,8 @@ class Group(RuleBasedStateMachine):
         for desk in self.desks:
             desk.patience = None
         for _ in range(400):
-            self.a_good_day(ends=True)
+            for _ in self.a_good_day(ends=True):
+                pass
             if self.is_quiet():
                 return
             self.elapse(3.0)

@@ -450,6 +450,27 @@ def test_a_silent_workstation_is_doubted_and_the_first_success_wins(
     assert office.on_disk == {first.job: [(1, "result")]}
 
 
+def test_a_workstation_may_fall_silent_twice(office: FakeCoordinator, desk: ScriptedAgent) -> None:
+    office.submit(sweep_batch(jobs=1))
+    desk.read()
+    desk.run(Running())
+    for _ in range(2):
+        office.pass_time(31 * 60)
+        assert office.job("sweep/j0").state == Queued()
+        desk.hello()
+        desk.run(Running(), desk.last)
+        assert office.job("sweep/j0").state == Active((1,))
+    assert len(office.notes("doubtful")) == 2
+
+
+def test_alarms_do_not_pile_up(office: FakeCoordinator, desk: ScriptedAgent) -> None:
+    office.submit(sweep_batch(jobs=50))
+    desk.read()
+    for _ in range(50):
+        desk.finish()
+    assert len(office.core.world.alarms) == 1
+
+
 def test_others_are_withdrawn_only_after_the_commit(
     office: FakeCoordinator, desk: ScriptedAgent
 ) -> None:

@@ -256,28 +256,29 @@ class Core:
 
     def _on_expired(self, now: Moment) -> None:
         world = self.world
-        for _, what, (batch, index, number) in world.due(now):
+        for _, what, whom, index in world.due(now):
             match what:
                 case "replan":
                     world.plan_wanted = True
                 case "refile":
-                    world.refile(JobId(batch, index), now)
+                    world.refile(JobId(whom, index), now)
                 case "silence":
-                    self._on_silence(AttemptId(batch, index, number), now)
+                    self._on_silence(whom, now)
 
-    def _on_silence(self, id: AttemptId, now: Moment) -> None:
+    def _on_silence(self, name: str, now: Moment) -> None:
         world = self.world
-        record = world.attempts.get(id)
-        if record is None or is_over(record):
-            return
-        lost_after = world.batches[id.batch].record.lost_after
-        silent_at = world.nodes[record.node].heard + lost_after
-        if now.boot < silent_at:
-            world.watch(id, silent_at)
-        else:
-            if not is_committing(world, record):
-                happen(world, record, attempts.Silent(), now)
-            world.watch(id, now.boot + lost_after)
+        node = world.nodes[name]
+        node.watched = None
+        for record in list(node.attempts.values()):
+            lost_after = world.batches[record.id.batch].record.lost_after
+            silent_at = node.heard + lost_after
+            if now.boot >= silent_at:
+                if not is_committing(world, record):
+                    happen(world, record, attempts.Silent(), now)
+                # What is only doubted now may be found again, and be lost for good later.
+                silent_at = now.boot + lost_after
+            if record.id in node.attempts:
+                world.watch(node, silent_at)
 
     # --- placing ----------------------------------------------------------------------------------
 
@@ -312,7 +313,7 @@ class Core:
 
     def _watch(self, record: AttemptRecord, now: Moment) -> None:
         lost_after = self.world.batches[record.id.batch].record.lost_after
-        self.world.watch(record.id, now.boot + lost_after)
+        self.world.watch(self.world.nodes[record.node], now.boot + lost_after)
 
     def _hold_unbuildable(self, group: Group, now: Moment) -> None:
         """Hold a group's jobs when its build failed on every workstation that could run them."""

@@ -60,6 +60,7 @@ class Workstation:
         "since",
         "strays",
         "verdict",
+        "watched",
     )
 
     def __init__(self, record: NodeRecord, now: Moment) -> None:
@@ -76,6 +77,9 @@ class Workstation:
         self.last_batch: str | None = None
         self.quick: deque[tuple[float, JobId]] = deque(maxlen=4 * QUICK_FAILURES)
         self.quarantined: float | None = None  # boot-clock end
+        self.watched: float | None = (
+            None  # boot-clock second at which an alarm asks if it is silent
+        )
 
     @property
     def name(self) -> str:

@@ -38,9 +38,8 @@ from fallow.shared.messages import JobStateName
 from fallow.shared.moments import Deadline, Moment
 from fallow.shared.sweep import Expansion
 
-Alarm: TypeAlias = tuple[float, Literal["silence", "refile", "replan"], tuple[str, int, int]]
-"""Boot-clock seconds, what to do then, and with which attempt or job."""
-_NOBODY = ("", 0, 0)
+Alarm: TypeAlias = tuple[float, Literal["silence", "refile", "replan"], str, int]
+"""Boot-clock seconds, what to do then, and for which workstation, or batch and job."""
 
 _ADVANCE: dict[JobStateName, int] = {
     "stopping": 0,
@@ -320,7 +319,7 @@ class World:
             left = state.not_before.remaining(now, self.boot_id)
             if left > 0:
                 batch.queue.set_aside(index)
-                self.alarm(now.boot + left, "refile", (job.id.batch, index, 0))
+                self.alarm(now.boot + left, "refile", job.id.batch, index)
                 return
         kind = batch.kind(index)
         if state.avoid:
@@ -331,7 +330,7 @@ class World:
             if avoid:
                 kind = kind._replace(avoid=tuple(avoid))
                 first = min(left_by_node[node] for node in avoid)
-                self.alarm(now.boot + first, "refile", (job.id.batch, index, 0))
+                self.alarm(now.boot + first, "refile", job.id.batch, index)
         batch.queue.add(index, kind)
         self.plan_wanted = True
 
@@ -347,14 +346,17 @@ class World:
         self,
         boot: float,
         what: Literal["silence", "refile", "replan"],
-        whom: tuple[str, int, int] = _NOBODY,
+        whom: str = "",
+        index: int = 0,
     ) -> None:
         """Ask for an Expired at this boot-clock second."""
-        heapq.heappush(self.alarms, (boot, what, whom))
+        heapq.heappush(self.alarms, (boot, what, whom, index))
 
-    def watch(self, attempt: AttemptId, boot: float) -> None:
-        """Look at this boot-clock second whether the attempt's workstation is silent."""
-        self.alarm(boot, "silence", (attempt.batch, attempt.index, attempt.number))
+    def watch(self, node: Workstation, boot: float) -> None:
+        """Look at this boot-clock second, or an earlier one, whether the workstation is silent."""
+        if node.watched is None or boot < node.watched:
+            node.watched = boot
+            self.alarm(boot, "silence", node.name)
 
     def next_alarm(self) -> float | None:
         return self.alarms[0][0] if self.alarms else None
