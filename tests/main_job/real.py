@@ -37,7 +37,8 @@ def config(
         f"[presence]\n{presence}ac_only = false\n"
         f'[offer]\ncpus = {cpus}\nmemory = "1GiB"\ndisk_reserve = "0"\n'
         f'[jobs]\nsandbox = "{"auto" if sandbox == "hidden" else "none"}"\n'
-        f"read_only = {json.dumps(folders)}\n"
+        # At the usual 19 a busy test computer might not let them run at all.
+        f"nice = 0\nread_only = {json.dumps(folders)}\n"
     )
 
 
@@ -88,7 +89,7 @@ class RealWorkstation(Workstation):
         self.seen |= found
         return found
 
-    def wait_for_processes(self, number: int = 1, timeout: float = 20.0) -> set[Birth]:
+    def wait_for_processes(self, number: int = 1, timeout: float = 40.0) -> set[Birth]:
         """All processes here, once there are at least so many."""
 
         def enough() -> set[Birth]:
@@ -191,7 +192,7 @@ class Group:
         (job,) = self.jobs(ref).values()
         return job
 
-    def wait_for_state(self, ref: str, state: str, timeout: float = 20.0) -> Any:
+    def wait_for_state(self, ref: str, state: str, timeout: float = 40.0) -> Any:
         """The only job of the batch, once it is in this state."""
 
         def there() -> Any:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from fallow.coordinator.results import Deposit
+from fallow.coordinator.store import NAME, Committing, Doomed, Store
 from fallow.shared.messages import JobSpec
 from fallow.shared.runs import Exited
 from main_job.conftest import Coordinator
@@ -151,3 +153,38 @@ def test_a_disk_without_room_for_a_file_says_so(
     assert "big" in done.err
     assert "could not be written" in done.err
     assert coordinator.verbs.json("status")["batches"] == []
+
+
+def test_a_removal_cut_off_does_not_take_the_next_batch_of_that_name(
+    coordinator: Coordinator, batch_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As after a cut between the new batch's first result and the row that ends the removal."""
+    with ScriptedAgent(
+        tmp_path / "dino", coordinator.token("dino"), lambda job, n: Result(FILES)
+    ) as agent:
+        assert coordinator.verbs.run("submit", batch_file(BATCH), "--wait").code == 0
+        (attempt,) = agent.assigned
+    coordinator.stop()
+    with Store(coordinator.data_dir / NAME) as store:
+        (record,) = store.load().attempts
+        deposit = Deposit(
+            attempt=attempt,
+            outcome="result",
+            namespace="ana",
+            batch="b",
+            job="j",
+            owner="ana",
+            workstation="dino",
+            manifest=record.manifest,
+            exit=Exited(0),
+            started=None,
+            ended=None,
+            run_seconds=1.0,
+            paused_seconds=0.0,
+            inputs={},
+        )
+        store.commit([Doomed("older123", "ana", "b"), Committing(deposit)])
+    coordinator.start()
+    assert tree(coordinator.results / "ana/b/j") == FILES
+    pulled = coordinator.verbs.json("pull", "b", "--dest", tmp_path / "here")
+    assert len(pulled["files"]) == len(FILES) + 1

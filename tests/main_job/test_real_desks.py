@@ -1,0 +1,222 @@
+"""A person types at a real, if virtual, desk: jobs and builds stand still at once, and go on after.
+
+The keys are pressed in an X server, seen by the installed `tray`, and obeyed by a real agent; the
+coordinator is told. Not what else ends or moves a job: test_real_endings.py.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+
+from desktop.menu_by_dbus import MenuByDBus
+from desktop.shown_tray import wait_for_icon
+from desktop.virtual_desktop import VirtualDesktop
+from main_job.conftest import Coordinator
+from main_job.real import Birth, Group, RealWorkstation, Sandbox, config, one_job
+from main_job.workstation import SCRIPT, alive, stopped, ticks
+from waiting import wait_until
+
+BUSY_TREE = Path(__file__).parents[1] / "processes" / "busy_tree.py"
+IDLE_AFTER = 2.5
+DESK = f'idle_after = "{IDLE_AFTER}s"\nsettle = "0s"\n'
+
+
+@pytest.fixture
+def group(coordinator: Coordinator) -> Iterator[Group]:
+    with Group(coordinator) as made:
+        yield made
+
+
+@pytest.fixture
+def desktop() -> Iterator[VirtualDesktop]:
+    with VirtualDesktop("sni") as screen:
+        yield screen
+
+
+class Desk:
+    """A workstation with its screen, its tray and its icon's menu."""
+
+    def __init__(self, place: RealWorkstation, screen: VirtualDesktop, menu: MenuByDBus) -> None:
+        self.place = place
+        self.screen = screen
+        self.menu = menu
+        self.tray = self.show_tray()
+        menu.wait_for_icon()
+
+    def show_tray(self) -> Popen[bytes]:
+        return self.screen.spawn(str(SCRIPT), "--data-dir", str(self.place.data_dir), name="tray")
+
+    def wait_until_free(self) -> None:
+        wait_until(
+            lambda: self.place.quick_status().verdict == "away", 20, "the desk to count as free"
+        )
+
+    def press_a_key(self) -> set[int]:
+        """Press it; the processes here, once all of them stand still."""
+        pids = {each.pid for each in self.place.births()}
+        assert pids
+        pressed = time.monotonic()
+        self.screen.key("a")
+        wait_until(lambda: stopped(pids), 5, "every process to stand still")
+        # On an idle computer it takes some milliseconds, of which most are xdotool's.
+        assert time.monotonic() - pressed < 3.0
+        return pids
+
+
+@pytest.fixture
+def desk(group: Group, desktop: VirtualDesktop) -> Iterator[Desk]:
+    place = group.workstation(configuration=config(DESK))
+    with desktop.menu() as menu:
+        made = Desk(place, desktop, menu)
+        made.wait_until_free()
+        yield made
+    assert desktop.log("tray") == ""
+
+
+def says_why(desk: Desk, state: str) -> None:
+    """The command, the icon and its tooltip say that somebody is there, and until when."""
+    asked = time.time()
+    told = desk.place.status()
+    assert told["state"] == "paused"
+    assert told["verdict"] == "present"
+    reason = told["reasons"][0]
+    assert (reason["kind"], reason["text"]) == ("input", "you are here")
+    assert asked - 1 < reason["until"] <= time.time() + IDLE_AFTER
+    assert [run["state"] for run in told["runs"] if run["pids"]] == [state]
+    wait_for_icon(desk.menu, "paused_for_you")
+    assert desk.menu.tooltip.startswith("Fallow: paused, you are here, until ")
+
+
+LINES = 60
+COUNTING = (
+    f"i=0; while [ $i -lt {LINES} ]; do echo line $i; i=$((i+1)); "
+    "j=0; while [ $j -lt 2000 ]; do j=$((j+1)); done; /bin/sleep 0.03; done"
+)
+
+
+def test_typing_pauses_a_job(group: Group, desk: Desk) -> None:
+    group.submit(one_job(COUNTING))
+    desk.place.wait_for_run("running")
+    wait_for_icon(desk.menu, "running")
+    pids = desk.press_a_key()
+    before = ticks(pids)
+    says_why(desk, "paused")
+    assert group.wait_for_state("b", "paused")["workstation"] == "ws1"
+    (node,) = group.coordinator.verbs.json("nodes")["nodes"]
+    assert (node["verdict"], node["why"]) == ("present", "you are here")
+    assert ticks(pids) == before
+    assert stopped(pids)
+    wait_for_icon(desk.menu, "running")
+    job = group.wait_for_state("b", "succeeded")
+    assert (job["attempts"], job["evictions"]) == (1, 0)
+    folder = group.coordinator.results / "ana/b/j"
+    assert (folder / "stdout.txt").read_text() == "".join(f"line {n}\n" for n in range(LINES))
+    told = json.loads((folder / "attempt.json").read_text())
+    assert told["paused_seconds"] >= IDLE_AFTER - 0.5
+    assert group.committed() == [(1, "result", "committed")]
+
+
+def test_typing_pauses_a_build(group: Group, desk: Desk) -> None:
+    build = f"  initialize:\n    run: {json.dumps(COUNTING)}\n"
+    group.submit(one_job("echo done", more=build))
+    desk.place.wait_for_run("building")
+    desk.place.wait_for_processes()
+    pids = desk.press_a_key()
+    before = ticks(pids)
+    says_why(desk, "paused")
+    group.wait_for_state("b", "paused")
+    assert ticks(pids) == before
+    group.wait_for_state("b", "building")
+    wait_until(lambda: ticks(pids) > before or not any(map(alive, pids)), 10, "it to go on")
+    group.wait_for_state("b", "succeeded")
+    said = (group.coordinator.results / "ana/b/build_output_ws1.txt").read_text()
+    assert said == "".join(f"line {n}\n" for n in range(LINES))
+
+
+def test_a_pause_by_menu_outlives_tray_and_agent(group: Group, desk: Desk) -> None:
+    group.submit(one_job("while :; do :; done"))
+    desk.place.wait_for_run("running")
+    desk.menu.click("Pause", "1 hour")
+    wait_for_icon(desk.menu, "paused_by_you")
+    pids = {each.pid for each in desk.place.births()}
+    wait_until(lambda: stopped(pids), 5, "every process to stand still")
+    before = ticks(pids)
+    until = desk.place.status()["reasons"][0]["until"]
+    assert 3500 < until - time.time() <= 3600
+    desk.tray.kill()
+    desk.tray.wait()
+    desk.place.kill()
+    desk.place.start()
+    desk.tray = desk.show_tray()
+    wait_until(lambda: len(desk.menu.icons()) == 1, 10, "the new icon")
+    wait_for_icon(desk.menu, "paused_by_you")
+    # The desk is free by now for longer than it takes to count as free.
+    wait_until(
+        lambda: [reason.kind for reason in desk.place.quick_status().reasons] == ["pause"],
+        20,
+        "the pause to be the only reason",
+    )
+    told = desk.place.status()
+    assert told["state"] == "paused"
+    assert abs(told["reasons"][0]["until"] - until) < 1.0
+    assert told["runs"][0]["state"] == "paused"
+    assert set(told["runs"][0]["pids"]) == pids
+    group.wait_for_state("b", "paused")
+    assert ticks(pids) == before
+    desk.menu.click("Resume")
+    wait_for_icon(desk.menu, "running")
+    wait_until(lambda: ticks(pids) > before, 10, "it to go on")
+    group.coordinator.verbs.ok("kill", "b")
+    wait_until(lambda: not any(map(alive, pids)), 10, "it to end")
+
+
+@pytest.mark.parametrize("sandbox", ["hidden", "plain"])
+def test_a_key_press_stops_all_of_an_adopted_job(
+    group: Group, desktop: VirtualDesktop, sandbox: Sandbox
+) -> None:
+    place = group.workstation(configuration=config(DESK, sandbox), sandbox=sandbox)
+    with desktop.menu() as menu:
+        desk = Desk(place, desktop, menu)
+        desk.wait_until_free()
+        job = "python3 input/tree.py 321"
+        more = "  required_files: [tree.py]\n"
+        group.submit(one_job(job, more=more), **{"tree.py": BUSY_TREE.read_text()})
+        before = place.wait_for_processes(21)
+        place.kill()
+        place.start()
+        desk.wait_until_free()
+        assert place.births() == before
+        bare = [each for each in before if not _environment(each)]
+        assert len(bare) == 1, "the daemon that has no environment is among them"
+        # That the agent's list is whole, nobody else need say.
+        assert {each.pid for each in before} >= _marked("321")
+        pids = desk.press_a_key()
+        used = ticks(pids)
+        group.wait_for_state("b", "paused")
+        assert ticks(pids) == used
+        assert stopped(_marked("321"))
+        wait_until(lambda: ticks(pids) > used, 20, "it to go on by itself")
+        group.coordinator.verbs.ok("kill", "b")
+        wait_until(lambda: not any(each.alive for each in before), 10, "all to end")
+        assert not _marked("321")
+
+
+def _environment(process: Birth) -> bytes:
+    return Path(f"/proc/{process.pid}/environ").read_bytes()
+
+
+def _marked(score: str) -> set[int]:
+    """Every process of the computer that inherited this score, wherever it went."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if (folder / "oom_score_adj").read_text().strip() == score:
+                    found.add(int(folder.name))
+            except OSError:
+                continue
+    return found
