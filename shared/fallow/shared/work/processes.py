@@ -19,7 +19,9 @@ from msgspec import Struct
 from fallow.shared.errors import FallowError
 from fallow.shared.runs import Exited, Signalled
 from fallow.shared.work import landlock, procfs, subreaper
-from fallow.shared.work.containment import Containment, PidNamespace, Subreaper, end_namespace
+from fallow.shared.work.containment import Containment
+from fallow.shared.work.orphans import Subreaper
+from fallow.shared.work.pid_namespace import PidNamespace, end_namespace
 from fallow.shared.work.sandbox import SandboxPlan
 
 # $1 status file, $2 nice value; without a PID namespace $3 and $4 are the Python and the program

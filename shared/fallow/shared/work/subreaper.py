@@ -1,7 +1,7 @@
 """Run as a program, before and after a job that has no PID namespace; imports nothing of ours.
 
 Not part of the agent: it becomes the wrapper, and at the end the wrapper becomes it, under one
-process number. The opposite is `containment.Subreaper`, which looks at it from the agent.
+process number. The opposite is `orphans`, which looks at it from the agent.
 
     subreaper.py begin PROGRAM [ARG]...   takes in the orphans of all that follows, becomes PROGRAM
     subreaper.py end STATUS CODE ASKED    ends what the job left running, then says how it ended;
