@@ -57,7 +57,7 @@ def icon_shown(menu: MenuByDBus) -> IconName | None:
     return next((name for name in NAMES if pixels(name, width) == data), None)
 
 
-def wait_for_icon(menu: MenuByDBus, name: IconName, timeout: float = 10.0) -> None:
+def wait_for_icon(menu: MenuByDBus, name: IconName, timeout: float = 20.0) -> None:
     """Returns once this icon is in the tray."""
     wait_until(lambda: bool(menu.icons()) and icon_shown(menu) == name, timeout, f"icon {name}")
 

@@ -85,7 +85,7 @@ def test_every_line_does_what_it_says(agent: AgentEnd, menu: MenuByDBus) -> None
     assert menu.labels("Pause") == PAUSES
     for label in PAUSES:
         menu.click("Pause", label)
-    wait_until(lambda: len(agent.said(local.PauseFor)) == len(PAUSES), 5, "all pauses")
+    wait_until(lambda: len(agent.said(local.PauseFor)) == len(PAUSES), 15, "all pauses")
     asked = [each.seconds for each in agent.said(local.PauseFor)]  # type: ignore[union-attr]
     assert asked[:3] == [1800.0, 3600.0, 14400.0]
     assert asked[3] == pytest.approx(hours.until_tomorrow(SystemClock().now().wall), abs=10)
@@ -93,19 +93,19 @@ def test_every_line_does_what_it_says(agent: AgentEnd, menu: MenuByDBus) -> None
     agent.say(
         AgentStatus("paused", "online", "barred", (Reason("pause", "x"),), paused_by_hand=True)
     )
-    wait_until(lambda: "Resume" in menu.labels(), 5, "a way to resume")
+    wait_until(lambda: "Resume" in menu.labels(), 15, "a way to resume")
     assert agent.said(local.Resume) == []
     menu.click("Resume")
-    wait_until(lambda: agent.said(local.Resume), 5, "resume")
+    wait_until(lambda: agent.said(local.Resume), 15, "resume")
 
 
 def test_texts_change_in_place(agent: AgentEnd, menu: MenuByDBus) -> None:
     agent.say(AgentStatus("running", "online", "away", runs=(RUN,)))
-    wait_until(lambda: "re100 (sweep, ana): running, 43%" in menu.labels(), 5, "the run")
+    wait_until(lambda: "re100 (sweep, ana): running, 43%" in menu.labels(), 15, "the run")
     before = [item.number for item in menu.items()]
     more = RunStatus("a_b & c", "re_2", "ana", "running", progress=Progress(0.5))
     agent.say(AgentStatus("running", "online", "away", runs=(more,)))
-    wait_until(lambda: "re_2 (a_b & c, ana): running, 50%" in menu.labels(), 5, "the new text")
+    wait_until(lambda: "re_2 (a_b & c, ana): running, 50%" in menu.labels(), 15, "the new text")
     assert [item.number for item in menu.items()] == before
 
 
@@ -115,8 +115,8 @@ def test_a_refusal_is_told_in_a_box(
     agent.refuse = local.PauseFor
     menu.click("Pause", "4 hours")
     menu.click("Pause", "4 hours")
-    wait_until(sni_desktop.windows, 5, "the box")
-    wait_until(lambda: len(agent.said(local.PauseFor)) == 2, 5, "the second click")
+    wait_until(sni_desktop.windows, 15, "the box")
+    wait_until(lambda: len(agent.said(local.PauseFor)) == 2, 15, "the second click")
     (box,) = sni_desktop.windows()
     assert box.name.startswith("Fallow")
     assert "Traceback" not in sni_desktop.log("tray")
@@ -124,13 +124,13 @@ def test_a_refusal_is_told_in_a_box(
 
 def test_about_is_a_window(menu: MenuByDBus, sni_desktop: VirtualDesktop) -> None:
     menu.click("About Fallow")
-    (box,) = wait_until(sni_desktop.windows, 5, "the box")
+    (box,) = wait_until(sni_desktop.windows, 15, "the box")
     assert "About Fallow" in box.name
 
 
 def test_a_left_click_opens_the_window(menu: MenuByDBus, sni_desktop: VirtualDesktop) -> None:
     menu.activate()
-    (window,) = wait_until(sni_desktop.windows, 5, "the window")
+    (window,) = wait_until(sni_desktop.windows, 15, "the window")
     assert window.name == "Fallow: waiting for work"
 
 
@@ -139,8 +139,8 @@ def test_quit_ends_the_icon_and_its_line(
 ) -> None:
     watching = next(each.who for each in agent.heard if isinstance(each.request, local.Activity))
     menu.click("Quit")
-    assert tray.wait(5) == 0
-    wait_until(lambda: menu.icons() == [], 5, "the icon to leave")
+    assert tray.wait(15) == 0
+    wait_until(lambda: menu.icons() == [], 15, "the icon to leave")
     gone = [each.who for each in agent.heard if each.request is None]
     assert watching in gone
 
@@ -150,7 +150,7 @@ def test_signals_end_it_in_good_order(
     menu: MenuByDBus, tray: Popen[bytes], sni_desktop: VirtualDesktop, number: signal.Signals
 ) -> None:
     tray.send_signal(number)
-    assert tray.wait(5) == 0
+    assert tray.wait(15) == 0
     assert sni_desktop.log("tray") == ""
 
 
@@ -163,4 +163,4 @@ def test_an_agent_that_ends_is_missed_and_found_again(
     assert "Start it again" in menu.labels()
     with AgentEnd(tmp_path) as second:
         wait_for_icon(menu, "idle")
-        wait_until(lambda: second.said(local.Activity), 5, "the readings")
+        wait_until(lambda: second.said(local.Activity), 15, "the readings")

@@ -28,7 +28,7 @@ def agent(tmp_path: Path) -> Iterator[AgentEnd]:
 def test_a_panel_that_comes_later_gets_an_icon(agent: AgentEnd) -> None:
     with VirtualDesktop("none") as desktop:
         show_tray(desktop, agent.data_dir)
-        wait_until(lambda: agent.said(local.Subscribe), 10, "the tray without a panel")
+        wait_until(lambda: agent.said(local.Subscribe), 20, "the tray without a panel")
         desktop.start_tray("sni")
         with desktop.menu() as menu:
             wait_for_icon(menu, "idle")
@@ -44,13 +44,13 @@ def test_a_panel_that_restarts_gets_its_icon_back(
     for pause in (False, True):
         sni_desktop.stop_tray()
         if pause:
-            (window,) = wait_until(sni_desktop.windows, 10, "the window that stands in")
+            (window,) = wait_until(sni_desktop.windows, 20, "the window that stands in")
             assert window.name.startswith("Fallow: ")
         sni_desktop.start_tray("sni")
         with sni_desktop.menu() as menu:
             wait_for_icon(menu, "idle")
             assert "Pause" in menu.labels()
-    wait_until(lambda: not sni_desktop.windows(), 5, "the window to go")
+    wait_until(lambda: not sni_desktop.windows(), 15, "the window to go")
 
 
 def test_without_a_panel_a_window_has_the_menu(agent: AgentEnd, tmp_path: Path) -> None:
@@ -62,17 +62,17 @@ def test_without_a_panel_a_window_has_the_menu(agent: AgentEnd, tmp_path: Path) 
         assert Image.open(picture).size == (window.width, window.height)
         # Pause is the first button, and one hour the second of its five lines.
         desktop.click(1, (window.x + 70, window.y + window.height - 22))
-        (pauses,) = wait_until(desktop.popups, 5, "the menu of the button")
+        (pauses,) = wait_until(desktop.popups, 15, "the menu of the button")
         desktop.click(1, (pauses.x + 40, pauses.y + pauses.height * 3 // 10))
-        wait_until(lambda: agent.said(local.PauseFor), 5, "the pause")
+        wait_until(lambda: agent.said(local.PauseFor), 15, "the pause")
         assert agent.said(local.PauseFor) == [local.PauseFor(3600.0)]
         # Closed, it stays: it is all there is to see.
         desktop.key("alt+F4")
-        wait_until(lambda: not desktop.windows(), 5, "the window to go down")
+        wait_until(lambda: not desktop.windows(), 15, "the window to go down")
         assert show_tray(desktop, agent.data_dir, "second").wait(10) == 0
-        wait_until(desktop.windows, 5, "the window to come up again")
+        wait_until(desktop.windows, 15, "the window to come up again")
         tray.terminate()
-        assert tray.wait(5) == 0
+        assert tray.wait(15) == 0
 
 
 def test_a_second_call_raises_the_first(sni_desktop: VirtualDesktop, agent: AgentEnd) -> None:
@@ -82,7 +82,7 @@ def test_a_second_call_raises_the_first(sni_desktop: VirtualDesktop, agent: Agen
         second = show_tray(sni_desktop, agent.data_dir, "second")
         assert second.wait(10) == 0
         assert sni_desktop.log("second") == ""
-        wait_until(sni_desktop.windows, 5, "the window of the first")
+        wait_until(sni_desktop.windows, 15, "the window of the first")
         assert len(menu.icons()) == 1
     # What a killed one leaves behind stops nobody.
     first.kill()
@@ -98,19 +98,19 @@ def test_a_real_pointer_pauses_for_an_hour(
     show_tray(xembed_desktop, agent.data_dir)
     icon = settled_icon(xembed_desktop)
     xembed_desktop.click(3, icon.middle)
-    (menu,) = wait_until(xembed_desktop.popups, 5, "the menu")
+    (menu,) = wait_until(xembed_desktop.popups, 15, "the menu")
     # The second line is Pause, and opens to the side when it is clicked.
     xembed_desktop.click(1, (menu.x + 40, menu.y + 36))
     (below,) = wait_until(
         lambda: [each for each in xembed_desktop.popups() if each.window != menu.window],
-        5,
+        15,
         "the pauses",
     )
     picture = Image.open(xembed_desktop.screenshot(tmp_path / "menu.png", below))
     assert len(picture.convert("RGB").getcolors(1 << 16) or ()) > 10
     # Its second line of five.
     xembed_desktop.click(1, (below.x + 40, below.y + below.height * 3 // 10))
-    wait_until(lambda: agent.said(local.PauseFor), 5, "the pause")
+    wait_until(lambda: agent.said(local.PauseFor), 15, "the pause")
     assert agent.said(local.PauseFor) == [local.PauseFor(3600.0)]
     before = Image.open(xembed_desktop.screenshot(tmp_path / "before.png", icon)).tobytes()
     paused = Reason("pause", "you asked for a pause")
@@ -119,7 +119,7 @@ def test_a_real_pointer_pauses_for_an_hour(
         lambda: (
             Image.open(xembed_desktop.screenshot(tmp_path / "after.png", icon)).tobytes() != before
         ),
-        5,
+        15,
         "another icon",
     )
 
@@ -128,11 +128,11 @@ def test_the_end_of_the_screen_ends_the_tray_alone(
     sni_desktop: VirtualDesktop, agent: AgentEnd
 ) -> None:
     tray = show_tray(sni_desktop, agent.data_dir)
-    wait_until(lambda: agent.said(local.Activity), 10, "the line")
+    wait_until(lambda: agent.said(local.Activity), 20, "the line")
     sni_desktop.kill_server()
     assert tray.wait(10) != 0
     assert "Traceback" not in sni_desktop.log("tray")
-    wait_until(lambda: agent.heard[-1].request is None, 5, "the line to be cut")
+    wait_until(lambda: agent.heard[-1].request is None, 15, "the line to be cut")
 
 
 # -- where it cannot start

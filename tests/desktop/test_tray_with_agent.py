@@ -80,7 +80,7 @@ def desk(sni_desktop: VirtualDesktop, tmp_path: Path) -> Iterator[Desk]:
     # One that the tray started is no child of the desktop.
     if pid := desk.pid():
         os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: desk.status() is None, 10, "the agent to end")
+        wait_until(lambda: desk.status() is None, 20, "the agent to end")
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_the_tray_brings_its_agent_and_takes_it_along(desk: Desk, menu: MenuByDB
     assert pid not in (0, tray.pid)
     menu.click("Quit")
     assert tray.wait(10) == 0
-    wait_until(lambda: not psutil.pid_exists(pid), 10, "its agent to end")
+    wait_until(lambda: not psutil.pid_exists(pid), 20, "its agent to end")
     assert desk.desktop.log("tray") == ""
 
 
@@ -108,21 +108,21 @@ def test_a_tray_leaves_an_agent_that_was_there_and_leaves_it_blind(
     assert desk.kinds()[0] == "blind"
     tray = desk.tray()
     wait_for_icon(menu, "attention", 20)
-    wait_until(lambda: "blind" not in desk.kinds(), 10, "the agent to see this desk")
+    wait_until(lambda: "blind" not in desk.kinds(), 20, "the agent to see this desk")
     assert desk.pid() == agent.pid
     menu.click("Quit")
     assert tray.wait(10) == 0
-    wait_until(lambda: desk.kinds()[0] == "blind", 10, "the agent to see nothing")
+    wait_until(lambda: desk.kinds()[0] == "blind", 20, "the agent to see nothing")
     assert agent.poll() is None
 
 
 def test_a_tray_that_is_killed_leaves_its_agent_blind(desk: Desk, menu: MenuByDBus) -> None:
     tray = desk.tray()
     wait_for_icon(menu, "attention", 20)
-    wait_until(lambda: desk.kinds() and "blind" not in desk.kinds(), 10, "the agent to see")
+    wait_until(lambda: desk.kinds() and "blind" not in desk.kinds(), 20, "the agent to see")
     pid = desk.pid()
     tray.kill()
-    wait_until(lambda: desk.kinds()[0] == "blind", 5, "the agent to see nothing")
+    wait_until(lambda: desk.kinds()[0] == "blind", 15, "the agent to see nothing")
     assert desk.pid() == pid
 
 
@@ -141,7 +141,7 @@ def test_a_pause_from_the_menu_outlives_tray_and_agent(desk: Desk, menu: MenuByD
     os.kill(desk.pid(), signal.SIGKILL)
     first.kill()
     first.wait()
-    wait_until(lambda: menu.icons() == [], 5, "the icon to leave")
+    wait_until(lambda: menu.icons() == [], 15, "the icon to leave")
     desk.tray("second")
     wait_for_icon(menu, "paused_by_you", 20)
     again = desk.verb("status")["reasons"][0]

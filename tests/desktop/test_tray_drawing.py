@@ -1,0 +1,146 @@
+"""How icons, menu and window are drawn, without a screen: Qt's own offscreen platform.
+
+The real tray on a virtual screen is in test_tray_menu.py.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import pytest
+from PySide6 import QtGui, QtWidgets
+from pytestqt.qtbot import QtBot
+
+from desktop.shown_tray import NAMES
+from fallow.tray.status import AgentStatus
+from fallow.tray.ui.pictures import SIZES, drawn, picture
+from fallow.tray.ui.shown_menu import ShownMenu, for_panel, for_qt
+from fallow.tray.ui.window import Window
+from fallow.tray.view import About, IconName, Item, Menu, PauseFor, Quit, Separator, menu
+
+LIGHT, DARK = "#eff0f1", "#2a2e32"
+
+
+def greys(name: IconName, size: int, ground: str) -> list[int]:
+    """The icon on a panel of this colour, as someone sees it who sees no colours: 0 to 255."""
+    image = QtGui.QImage(size, size, QtGui.QImage.Format.Format_RGB32)
+    image.fill(QtGui.QColor(ground))
+    painter = QtGui.QPainter(image)
+    painter.drawImage(0, 0, drawn(name, size))
+    painter.end()
+    points = ((x, y) for y in range(size) for x in range(size))
+    return [QtGui.qGray(image.pixel(x, y)) for x, y in points]
+
+
+@pytest.mark.parametrize("ground", [LIGHT, DARK])
+@pytest.mark.parametrize(("one", "other"), list(combinations(NAMES, 2)))
+def test_icons_differ_by_shape(one: IconName, other: IconName, ground: str) -> None:
+    """At the smallest size and without colour, an eighth of the pixels at least."""
+    pairs = zip(greys(one, 16, ground), greys(other, 16, ground), strict=True)
+    assert sum(abs(a - b) > 40 for a, b in pairs) >= 32
+
+
+@pytest.mark.parametrize("ground", [LIGHT, DARK])
+@pytest.mark.parametrize("name", NAMES)
+def test_icons_stand_out_from_the_panel(name: IconName, ground: str) -> None:
+    panel = QtGui.qGray(QtGui.QColor(ground).rgb())
+    assert sum(abs(grey - panel) > 60 for grey in greys(name, 16, ground)) >= 48
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_size_is_drawn_and_not_scaled(qtbot: QtBot, name: IconName) -> None:
+    sizes = {size.width() for size in picture(name).availableSizes()}
+    assert sizes == set(SIZES)
+
+
+# -- the menu
+
+
+def shown(*texts: str) -> Menu:
+    lines = [Item(text) for text in texts]
+    return Menu("idle", "", "", (*lines, Separator(), Item("Quit", Quit())))
+
+
+@pytest.fixture
+def shown_menu(qtbot: QtBot) -> Iterator[ShownMenu]:
+    shown_menu = ShownMenu()
+    yield shown_menu
+    shown_menu.menu.close()
+
+
+def labels(shown_menu: ShownMenu) -> list[str]:
+    return [action.text() for action in shown_menu.menu.actions()]
+
+
+def test_lines_never_move_under_the_pointer(shown_menu: ShownMenu, qtbot: QtBot) -> None:
+    chosen: list[object] = []
+    shown_menu.chosen.connect(chosen.append)
+    shown_menu.show(shown("idle"))
+    shown_menu.menu.popup(shown_menu.menu.pos())
+    shown_menu.show(shown("a run", "another"))
+    assert labels(shown_menu) == ["idle", "", "Quit"]
+    shown_menu.menu.actions()[2].trigger()
+    assert chosen == [Quit()]
+    shown_menu.menu.close()
+    qtbot.waitUntil(lambda: labels(shown_menu) == ["a run", "another", "", "Quit"])
+
+
+def test_texts_change_while_the_menu_is_open(shown_menu: ShownMenu) -> None:
+    shown_menu.show(shown("43%"))
+    shown_menu.menu.popup(shown_menu.menu.pos())
+    before = shown_menu.menu.actions()
+    shown_menu.show(shown("44%"))
+    assert labels(shown_menu) == ["44%", "", "Quit"]
+    assert shown_menu.menu.actions() == before
+
+
+def test_a_line_that_means_something_else_is_another_line(shown_menu: ShownMenu) -> None:
+    chosen: list[object] = []
+    shown_menu.chosen.connect(chosen.append)
+    shown_menu.show(Menu("idle", "", "", (Item("Here", About()),)))
+    shown_menu.show(Menu("idle", "", "", (Item("Here", PauseFor(60.0)),)))
+    shown_menu.menu.actions()[0].trigger()
+    assert chosen == [PauseFor(60.0)]
+
+
+def test_menus_that_come_and_go_leave_nothing(shown_menu: ShownMenu, qtbot: QtBot) -> None:
+    for _ in range(20):
+        shown_menu.show(menu(AgentStatus("idle", "online", "away"), str))
+        shown_menu.show(menu(None, str))
+    qtbot.waitUntil(lambda: not shown_menu.menu.findChildren(QtWidgets.QMenu))
+
+
+def test_names_are_shown_letter_by_letter() -> None:
+    assert for_qt("R&D_1") == "R&&D_1"
+    assert for_panel("a_b") == "a__b"
+    # Qt turns the first & into an access key and keeps the others.
+    assert for_panel("R&D_1") == "&R&D__1"
+
+
+# -- the window
+
+
+def test_the_window_says_and_offers_the_same(qtbot: QtBot) -> None:
+    window = Window()
+    qtbot.addWidget(window)
+    window.show_menu(menu(AgentStatus("idle", "online", "away"), str))
+    buttons = window.findChildren(QtWidgets.QPushButton)
+    assert [button.text() for button in buttons] == ["Pause", "About Fallow", "Quit"]
+    assert "Waiting for work" in {label.text() for label in window.findChildren(QtWidgets.QLabel)}
+    with qtbot.waitSignal(window.chosen) as chosen:
+        next(button for button in buttons if button.text() == "Quit").click()
+    assert chosen.args == [Quit()]
+    pauses = buttons[0].menu().actions()
+    with qtbot.waitSignal(window.chosen) as chosen:
+        pauses[1].trigger()
+    assert chosen.args == [PauseFor(3600.0)]
+
+
+def test_the_window_goes_when_there_is_a_tray_and_else_stays(qtbot: QtBot) -> None:
+    window = Window()
+    qtbot.addWidget(window)
+    window.show_menu(menu(None, str))
+    window.show()
+    window.stays = True
+    assert window.close() is False
+    window.stays = False
+    assert window.close() is True
