@@ -6,6 +6,7 @@ The opposites are the cores, which have neither sockets nor a clock.
 
 import contextlib
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -20,6 +21,9 @@ E = TypeVar("E")
 # The poll runs by a clock that stands still while the computer sleeps, deadlines by one that does
 # not: after a wake-up a deadline is at most this late (seconds).
 _LONGEST_POLL = 10.0
+# Seconds for which another thread keeps the interpreter while the loop waits for it; Python's own
+# 5 ms, at every system call of the loop, would be most of the time of a short job.
+_SWITCH = 0.0002
 
 
 class Loop(Generic[E]):
@@ -70,6 +74,7 @@ class Loop(Generic[E]):
 
     def run(self) -> None:
         """Turn until stopped."""
+        sys.setswitchinterval(_SWITCH)
         while not self._stopping.is_set():
             for source in self._poller.wait(self._timeout()):
                 # A callback earlier in this turn may have forgotten the source.
