@@ -606,6 +606,20 @@ def test_a_kill_while_a_commit_is_under_way_that_does_not_come_about(
     assert office.on_disk == {}
 
 
+def test_a_kill_while_its_results_come_frees_nothing_twice(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    office.submit(sweep_batch(jobs=2))
+    desk.read()
+    assert desk.finish(stored=False) == ["assign 1#1"]
+    office.ask(Kill("sweep/j0"))
+    assert desk.read() == ["withdraw 0#1 kill"]
+    seat = office.core.world.nodes["desk"].seat(office.now)
+    assert seat is not None
+    assert seat.free_cpus == 0
+    assert office.shown("sweep") == ["stopping", "staging"]
+
+
 def test_killed_before_it_started(office: FakeCoordinator, desk: ScriptedAgent) -> None:
     office.submit(sweep_batch(jobs=3))
     assert office.ask(Kill("sweep")) == Did("3 jobs of ana:sweep killed")

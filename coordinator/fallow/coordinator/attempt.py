@@ -127,7 +127,10 @@ def is_over(record: AttemptRecord) -> bool:
 
 def takes_room(record: AttemptRecord) -> bool:
     """Whether it holds processors and memory of its workstation."""
-    return type(record.state) in {Assigned, Live, Stopping}
+    state = record.state
+    if type(state) is Stopping:
+        return not state.finished
+    return type(state) in {Assigned, Live}
 
 
 # --- rules ----------------------------------------------------------------------------------------
@@ -218,7 +221,7 @@ def _stop(record: AttemptRecord, event: Stop, wall: float) -> Change:
 def _stop_collecting(record: AttemptRecord, event: Stop, wall: float) -> Change:
     if event.why != "kill":
         return Change(record)
-    return Change(replace(record, state=Stopping(event.why)), "withdraw")
+    return Change(replace(record, state=Stopping(event.why, finished=True)), "withdraw")
 
 
 def _stop_harder(record: AttemptRecord, event: Stop, wall: float) -> Change:
@@ -226,7 +229,7 @@ def _stop_harder(record: AttemptRecord, event: Stop, wall: float) -> Change:
     assert type(state) is Stopping
     if _STRENGTH[event.why] <= _STRENGTH[state.why]:
         return Change(record)
-    return Change(replace(record, state=Stopping(event.why)), "withdraw")
+    return Change(replace(record, state=Stopping(event.why, state.finished)), "withdraw")
 
 
 def _withdraw_again(record: AttemptRecord, event: Seen, wall: float) -> Change:

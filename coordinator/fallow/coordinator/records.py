@@ -94,9 +94,13 @@ class Collecting(Struct, frozen=True, tag="collecting", gc=False):
 
 
 class Stopping(Struct, frozen=True, tag="stopping", gc=False):
-    """Withdrawn; ends when its workstation says so, or is silent for too long."""
+    """Withdrawn; ends when its workstation says so, or is silent for too long.
+
+    `finished`: its run was over before, so that it takes no processors any more.
+    """
 
     why: StopReason
+    finished: bool = False
 
 
 How = Literal[
