@@ -188,3 +188,21 @@ def test_a_removal_cut_off_does_not_take_the_next_batch_of_that_name(
     assert tree(coordinator.results / "ana/b/j") == FILES
     pulled = coordinator.verbs.json("pull", "b", "--dest", tmp_path / "here")
     assert len(pulled["files"]) == len(FILES) + 1
+
+
+def test_who_waits_goes_on_waiting_over_a_restart(
+    coordinator: Coordinator, batch_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    with ScriptedAgent(tmp_path / "dino", coordinator.token("dino"), lambda job, n: None) as agent:
+        waiting = coordinator.verbs.start("submit", batch_file(BATCH), "--wait")
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "ana:b: 1 job submitted\n"
+        coordinator.wait_for("b", {"running": 1})
+        coordinator.kill()
+        assert waiting.stderr is not None
+        assert "trying again" in waiting.stderr.readline()
+        coordinator.start()
+        agent.change_work(lambda job, n: Result(FILES))
+        out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, err
+    assert out == "ana:b: 1 succeeded\n"

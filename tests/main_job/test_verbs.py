@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 
+from fallow.shared.errors import FallowError
 from fallow.shared.messages import JobSpec, JobStateName
 from fallow.shared.runs import Exited
 from main_job.conftest import Coordinator
@@ -362,3 +363,28 @@ def test_words_that_are_no_verb(coordinator: Coordinator) -> None:
     assert coordinator.verbs.run("status", "--jsn").code == 2
     assert coordinator.verbs.run("status", "a/b/c").code == 2
     assert coordinator.verbs.run("invite", "--expires", "soon").code == 2
+
+
+def test_a_file_that_changes_after_it_was_read_is_not_sent(
+    coordinator: Coordinator, tmp_path: Path
+) -> None:
+    """The race between the reading and the sending, without the race: the file is another one."""
+    from fallow.coordinator.client import Client
+    from fallow.coordinator.verbs.submit import upload
+    from fallow.shared.blobs import hash_file
+    from fallow.shared.inputs import Gathered
+    from fallow.shared.messages import Content
+
+    mesh = tmp_path / "mesh.h5"
+    mesh.write_bytes(b"as it was read")
+    hash, size = hash_file(mesh)
+    mesh.write_bytes(b"as it is now  ")
+    gathered = Gathered({"mesh.h5": (Content("", hash, size),)}, {hash: mesh})
+    with (
+        Client(str(coordinator.data_dir)) as client,
+        pytest.raises(FallowError, match="could not be moved") as refused,
+    ):
+        upload(client, gathered, (hash,), quiet=True)
+    assert str(mesh) in str(refused.value)
+    assert "submit again" in refused.value.hint
+    assert not (coordinator.data_dir / "blobs" / hash[:2] / hash[2:]).exists()

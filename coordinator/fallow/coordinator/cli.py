@@ -5,6 +5,7 @@ Nobody ever sees a traceback: a FallowError is its own words and exit code, anyt
 of ours and says so.
 """
 
+import io
 import logging
 import os
 import sys
@@ -177,6 +178,10 @@ def main() -> None:
 def run(args: list[str]) -> int:
     """Run one verb and return its exit code; errors are told on stderr."""
     set_up_logging()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal has no letters for is no reason to fail.
+            stream.reconfigure(errors="replace")
     try:
         result = entry.main(args, prog_name="coordinator", standalone_mode=False)
         sys.stdout.flush()

@@ -3,6 +3,7 @@
 Not the verbs, nor what is printed. The opposite is `server`, which answers.
 """
 
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,8 @@ from fallow.shared.messages import (
 from fallow.shared.transport import ClientSocket, Limits, Wire
 
 TIMEOUT = 20.0
+_PATIENCE = 600.0  # seconds a coordinator may be away while somebody waits for a batch
+_PAUSE = 0.5
 
 R = TypeVar("R", bound=ClientReply)
 
@@ -97,6 +100,24 @@ class Client:
                 hint="it may be of another version of Fallow: update the older one",
             )
         return reply
+
+    def ask_patiently(self, body: ClientVerb, expected: type[R]) -> R:
+        """As `ask`, for what goes on anyway: a coordinator that is being restarted is waited for.
+
+        Says once on stderr that it waits; Unreachable after ten minutes.
+        """
+        began = time.monotonic()
+        said = False
+        while True:
+            try:
+                return self.ask(body, expected)
+            except Unreachable as error:
+                if time.monotonic() - began > _PATIENCE:
+                    raise
+                if not said:
+                    print(f"{error.title}; trying again for a while", file=sys.stderr)
+                    said = True
+                time.sleep(_PAUSE)
 
     def ask_any(self, body: ClientVerb, timeout: float | None = None) -> ClientReply:
         """Send one request and return its reply, unless that is a refusal.

@@ -52,7 +52,7 @@ def wait_for_batch(client: Client, ref: str, *, follow: bool, quiet: bool) -> Wa
 
 
 def _look(client: Client, ref: str, jobs: bool) -> BatchStatus:
-    return client.ask(Status(ref, jobs=jobs), StatusReply).batches[0]
+    return client.ask_patiently(Status(ref, jobs=jobs), StatusReply).batches[0]
 
 
 def _follow(client: Client, ref: str, batch: BatchStatus, followers: dict[str, Follower]) -> None:

@@ -26,6 +26,7 @@ class Follower:
         self._client = client
         self._ask = (ref, stream, attempt)
         self._offset = 0
+        self._began = False
         self.attempt = 0
         self.over = False
 
@@ -33,7 +34,11 @@ class Follower:
         """Write what is new; False when no more can come."""
         while True:
             ref, stream, attempt = self._ask
-            reply = self._client.ask(Logs(ref, stream, attempt, self._offset), LogsReply)
+            ask = Logs(ref, stream, attempt, self._offset)
+            # The first answer tells whether there is anything to be patient for.
+            asking = self._client.ask_patiently if self._began else self._client.ask
+            reply = asking(ask, LogsReply)
+            self._began = True
             if reply.attempt != self.attempt:
                 if self.attempt and self._offset:
                     self._offset, self.attempt = 0, reply.attempt

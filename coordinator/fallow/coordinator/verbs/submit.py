@@ -64,29 +64,46 @@ def submit(
         done = _hand_in(client, loaded, gathered, dry_run, quiet=as_json)
         for warning in done.warnings:
             click.echo(f"warning: {warning}", err=True)
-        content = {"namespace": done.namespace, "batch": done.batch, "jobs": done.jobs}
-        ref = f"{done.namespace}:{done.batch}"
-        if not as_json:
-            plural = "" if done.jobs == 1 else "s"
-            said = "would be submitted" if dry_run else "submitted"
-            print(f"{ref}: {done.jobs} job{plural} {said}")
-            sys.stdout.flush()
-        if dry_run or not (wait or follow):
-            if as_json:
-                render.print_json({**content, "dry_run": True} if dry_run else content)
-            return
-        waited = _wait(client, ref, follow, quiet=as_json)
+        try:
+            waited = _tell_and_wait(client, done, dry_run, wait, follow, as_json)
+        except KeyboardInterrupt:
+            ref = _ref(done)
+            click.echo(f"\n{ref} goes on without you: coordinator status {ref} --watch", err=True)
+            raise
+    content = {"namespace": done.namespace, "batch": done.batch, "jobs": done.jobs}
+    if waited is None:
+        if as_json:
+            render.print_json({**content, "dry_run": True} if dry_run else content)
+        return
     if as_json:
-        render.print_json(
-            {**content, "state": waited.state, "counts": render.every_state(waited.counts)}
-        )
+        counts = render.every_state(waited.counts)
+        render.print_json({**content, "state": waited.state, "counts": counts})
     else:
-        print(f"{ref}: {waited.words()}")
+        print(f"{_ref(done)}: {waited.words()}")
     if not waited.all_succeeded:
         sys.stdout.flush()
         raise NotAllSucceeded(
-            f"Not every job of {ref} succeeded", waited.words(), f"see: coordinator status {ref}"
+            f"Not every job of {_ref(done)} succeeded",
+            waited.words(),
+            f"see: coordinator status {_ref(done)}",
         )
+
+
+def _ref(done: Submitted) -> str:
+    return f"{done.namespace}:{done.batch}"
+
+
+def _tell_and_wait(
+    client: Client, done: Submitted, dry_run: bool, wait: bool, follow: bool, as_json: bool
+) -> Waited | None:
+    if not as_json:
+        plural = "" if done.jobs == 1 else "s"
+        said = "would be submitted" if dry_run else "submitted"
+        print(f"{_ref(done)}: {done.jobs} job{plural} {said}")
+        sys.stdout.flush()
+    if dry_run or not (wait or follow):
+        return None
+    return wait_for_batch(client, _ref(done), follow=follow and not as_json, quiet=as_json)
 
 
 def _load(file: Path, name: str | None) -> LoadedBatch:
@@ -120,7 +137,7 @@ def _hand_in(
         if isinstance(reply, Submitted):
             return reply
         if isinstance(reply, Need) and not dry_run:
-            _upload(client, gathered, reply.hashes, quiet)
+            upload(client, gathered, reply.hashes, quiet)
             continue
         break
     raise Refused(
@@ -129,7 +146,8 @@ def _hand_in(
     )
 
 
-def _upload(client: Client, gathered: Gathered, hashes: tuple[str, ...], quiet: bool) -> None:
+def upload(client: Client, gathered: Gathered, hashes: tuple[str, ...], quiet: bool) -> None:
+    """Send these files; FallowError for one that is not any more what was read."""
     import tempfile
 
     from fallow.shared.blobs import BlobStore
@@ -159,11 +177,3 @@ def _upload(client: Client, gathered: Gathered, hashes: tuple[str, ...], quiet: 
             keys=way.keys,
             server=way.server,
         )
-
-
-def _wait(client: Client, ref: str, follow: bool, quiet: bool) -> Waited:
-    try:
-        return wait_for_batch(client, ref, follow=follow and not quiet, quiet=quiet)
-    except KeyboardInterrupt:
-        click.echo(f"\n{ref} goes on without you: coordinator status {ref} --watch", err=True)
-        raise
