@@ -14,7 +14,6 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -400,7 +399,7 @@ def _settings(data_dir: Path, config: Config, ability: SandboxAbility, boot: str
     return Settings(
         host=host_name(),
         boot_id=boot,
-        version=version("fallow"),
+        version=machine.installed_version(),
         resources=Resources(
             cpus=min(cores, offer.cpus or cores),
             memory=int(min(share, memory)),

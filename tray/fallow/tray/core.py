@@ -42,6 +42,7 @@ from fallow.tray.presence import Facts, Pause, Policy, Reading, judge
 from fallow.tray.session import Open, Session
 from fallow.tray.workload import Workload, memory_of
 
+REPORT_WITHIN = 0.05  # seconds; of a short job only its end is reported
 _SAME_END = 15.0  # seconds; the end of "you are here" moves with every key
 
 
@@ -75,6 +76,8 @@ class Core:
         self.stopping = False
         self._sources: dict[str, tuple[Reading, ...]] = {}
         self._shown = True
+        self._judged = self.facts
+        self._report_at: float | None = None
         self._said_verdict = self.judgement.verdict
         self._told: dict[int, tuple[AttemptId, ...]] = {}
 
@@ -106,7 +109,7 @@ class Core:
 
         With each comes whether its record is of this boot of the computer.
         """
-        self.pause, self.paused_for_ever = pause, forever
+        self._set_pause(pause, forever, now)
         self._look(now)
         effects: list[words.Effect] = []
         recent: dict[AttemptId, bool] = {}
@@ -138,13 +141,13 @@ class Core:
             case words.Woke():
                 self.facts = replace(self.facts, woke=now.boot)
             case words.PauseAsked(seconds):
-                self.paused_for_ever = seconds is None
-                self.pause = (
-                    None if seconds is None else Deadline.after(seconds, now, self.settings.boot_id)
-                )
-                effects.append(words.SavePause(self.pause, self.paused_for_ever))
+                pause = None
+                if seconds is not None:
+                    pause = Deadline.after(seconds, now, self.settings.boot_id)
+                self._set_pause(pause, seconds is None, now)
+                effects.append(words.SavePause(pause, seconds is None))
             case words.ResumeAsked():
-                self.pause, self.paused_for_ever = None, False
+                self._set_pause(None, False, now)
                 effects.append(words.SavePause(None, False))
             case words.Joined():
                 self.session = Session()
@@ -178,26 +181,41 @@ class Core:
     def turn(self, now: Moment) -> list[words.Effect]:
         """What is sent and shown at the end of a turn: at most one Report, the whole truth."""
         effects: list[words.Effect] = []
-        link = self.session.link
-        if isinstance(link, Open) and (self.work.changed or sessions.report_due(self.session, now)):
-            self.session = sessions.reported(self.session, now)
-            report = self._report(now)
-            self._told[report.seq] = tuple(
-                attempt
-                for attempt, each in self.work.runs.items()
-                if isinstance(each.phase, phases.Over | phases.GivenBack)
-            )
-            effects.append(words.Send(report))
-        if self.work.changed or self._shown:
+        if self.work.changed:
+            self._shown = True
+            if self._report_at is None:
+                self._report_at = now.boot + REPORT_WITHIN
+        if self.work.urgent:
+            self._report_at = now.boot
+        self.work.changed = self.work.urgent = False
+        if isinstance(self.session.link, Open) and (
+            sessions.report_due(self.session, now)
+            or (self._report_at is not None and now.boot >= self._report_at)
+        ):
+            effects.append(words.Send(self._next_report(now)))
+        if self._shown:
             effects.append(words.Publish())
-            self._said_verdict = self.verdict
-        self.work.changed = self._shown = False
+            self._shown = False
         return effects
+
+    def _next_report(self, now: Moment) -> Report:
+        self.session = sessions.reported(self.session, now)
+        self._report_at = None
+        self._said_verdict = self.verdict
+        report = self._report(now)
+        self._told[report.seq] = tuple(
+            attempt
+            for attempt, each in self.work.runs.items()
+            if isinstance(each.phase, phases.Over | phases.GivenBack)
+        )
+        return report
 
     def deadline(self) -> float | None:
         """When `Expired` is due, in boot-clock seconds."""
         candidates = [self.judgement.again_at, sessions.deadline(self.session)]
         candidates += self.work.deadlines()
+        if isinstance(self.session.link, Open):
+            candidates.append(self._report_at)
         return min((each for each in candidates if each is not None), default=None)
 
     # --- the desk ---
@@ -206,23 +224,28 @@ class Core:
         readings = tuple(reading for each in self._sources.values() for reading in each)
         self.facts = replace(self.facts, readings=readings, on_battery=on_battery)
 
+    def _set_pause(self, pause: Deadline | None, forever: bool, now: Moment) -> None:
+        self.pause, self.paused_for_ever = pause, forever
+        known = Pause() if forever else None
+        if pause is not None:
+            left = pause.remaining(now, self.settings.boot_id)
+            known = Pause(now.boot + left) if left > 0 else None
+        self.facts = replace(self.facts, pause=known)
+
     def _look(self, now: Moment) -> None:
-        pause = None
-        if self.paused_for_ever:
-            pause = Pause()
-        elif self.pause is not None:
-            left = self.pause.remaining(now, self.settings.boot_id)
-            pause = Pause(now.boot + left) if left > 0 else None
-        self.facts = replace(self.facts, pause=pause)
+        self._judged = self.facts
         self.judgement = judge(self.facts, self.settings.policy, now)
 
     def _judge(self, now: Moment) -> list[words.Effect]:
         """Judge anew; when the answer changes for the runs, all of them follow."""
+        again_at = self.judgement.again_at
+        if self.facts is self._judged and (again_at is None or now.boot < again_at):
+            return []
         before = self.judgement.verdict
         self._look(now)
         after = self.judgement.verdict
         if _differs(self._said_verdict, after):
-            self.work.changed = True
+            self.work.changed = self.work.urgent = True
         if before.runs == after.runs:
             return []
         if after.runs:

@@ -3,7 +3,7 @@
 Not what it leaves behind (`spool`), the copying itself (`staging`), nor when it is done
 (`workbench`). Slow: for the workshop's threads only. A run's folder holds:
 
-    run.json      its record                    process/    status files of its wrapper
+    run.json      its record                    status*     from its wrapper
     work/         what the job sees             scratch/    its /tmp and home
     stdout.txt, stderr.txt
 
@@ -23,10 +23,11 @@ from fallow.shared.work.trees import copy_tree, on_this_disk, remove_tree
 
 log = logging.getLogger(__name__)
 
-PROCESS = "process"
+STATUS = "status"
 OWN = ".fallow"
 PROGRESS = f"{OWN}/progress"
 CHECKPOINT = f"{OWN}/checkpoint"
+_KEPT = {"run.json", "build.json", "tree"}
 _LONGEST_PROGRESS = 4096
 
 
@@ -84,12 +85,12 @@ def _begin(folder: Path, work: Path) -> None:
     """Whatever an agent that died left of an earlier try is in the way."""
     with on_this_disk("making a work folder", folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for place in (work, folder / PROCESS):
-            if place.exists():
-                remove_tree(place)
-        for name in ("stdout.txt", "stderr.txt", "log.txt"):
-            (folder / name).unlink(missing_ok=True)
-        (folder / PROCESS).mkdir(mode=0o700)
+        with os.scandir(folder) as entries:
+            left = [entry.name for entry in entries if entry.name not in _KEPT]
+        for name in left:
+            remove_tree(folder / name)
+        if work.parent != folder:
+            remove_tree(work)
 
 
 def _finish(work: Path, job: JobSpec, action: Action, blob: staging.Blob) -> None:
@@ -98,7 +99,7 @@ def _finish(work: Path, job: JobSpec, action: Action, blob: staging.Blob) -> Non
     else:
         staging.link_at_top(work, (*job.shared, *job.inputs))
     with on_this_disk("making a work folder", work):
-        (work / CHECKPOINT).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (work / OWN).mkdir(mode=0o700, exist_ok=True)
 
 
 def remove(place: Path) -> None:

@@ -5,6 +5,7 @@ Not what its owner offers (`config` says that) and nothing that changes by the s
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 KNOWN_PROGRAMS = ("cmake", "g++", "gcc", "gfortran", "make", "mpirun", "python3")
@@ -36,3 +37,11 @@ def free_disk(folder: Path) -> int:
 def capabilities() -> tuple[str, ...]:
     """Which of the programs that batches commonly ask for are installed here."""
     return tuple(name for name in KNOWN_PROGRAMS if shutil.which(name))
+
+
+def installed_version() -> str:
+    """Fallow's version; read off a folder's name, since importlib.metadata costs a megabyte."""
+    for place in sys.path:
+        for found in Path(place).glob("fallow-*.dist-info"):
+            return found.name.removeprefix("fallow-").removesuffix(".dist-info")
+    return "unknown"

@@ -33,8 +33,9 @@ def show(core: Core, address: str, pids: Pids, now: Moment, pid: int) -> AgentSt
         if not isinstance(each.phase, phases.GivenBack)
     ]
     runs += [_build(each, pids) for each in core.work.builds.values() if _building(each)]
-    by_hand = core.facts.pause is not None
-    pause_end = core.facts.pause.until if core.facts.pause is not None else None
+    pause = core.facts.pause
+    pause_end = pause.until if pause is not None else None
+    by_hand = pause is not None and (pause_end is None or pause_end > now.boot)
     return AgentStatus(
         state=_state(core, runs),
         connection=sessions.connection(core.session),
@@ -45,7 +46,7 @@ def show(core: Core, address: str, pids: Pids, now: Moment, pid: int) -> AgentSt
         coordinator=_coordinator(core, address),
         accepting=core.accepting,
         paused_by_hand=by_hand,
-        paused_until=None if pause_end is None else now.wall + (pause_end - now.boot),
+        paused_until=now.wall + (pause_end - now.boot) if by_hand and pause_end else None,
         notes=(core.settings.unable,) if core.settings.unable else (),
         host=core.settings.host,
         pid=pid,

@@ -104,6 +104,7 @@ class Workbench:
         self._roots: dict[AttemptId, str] = {}
         self._progress: dict[AttemptId, str] = {}
         self._working: dict[AttemptId, Path] = {}
+        self._placed: set[AttemptId] = set()
         self._from_before: set[AttemptId] = set()
 
     def order(self, attempt: AttemptId, effect: run_words.Effect, job: JobSpec | None) -> None:
@@ -121,6 +122,9 @@ class Workbench:
                 self._kill(attempt)
             case run_words.Upload(manifest):
                 self._upload(attempt, manifest)
+                if job is not None:
+                    # Not before: until the record says that they are spooled, all is still here.
+                    self._clear_work(attempt, job)
             case run_words.Drop():
                 self._drop(attempt, job)
             case run_words.Forget():
@@ -133,6 +137,7 @@ class Workbench:
             case run_words.Fetch():
                 self._fetch(attempt, job)
             case run_words.Place():
+                self._placed.add(attempt)
                 self._workshop.do(self._bench(attempt, job), lambda: self._place(attempt, job))
             case run_words.Spawn():
                 self._spawn(attempt, job)
@@ -307,9 +312,6 @@ class Workbench:
             self._post(attempt, run_words.CollectFailed(_say(error)))
             return
         self._post(attempt, run_words.OutputsHashed(root, size))
-        for place in (work, folder / "scratch"):
-            if place.exists():
-                files.remove(place)
 
     def _upload(self, attempt: AttemptId, root: str) -> None:
         self._roots[attempt] = root
@@ -327,6 +329,23 @@ class Workbench:
         if self._carrier is not None:
             for hash, size in items.items():
                 self._carrier.upload(hash, size, self._spool.blobs.path(hash))
+
+    def _clear_work(self, attempt: AttemptId, job: JobSpec) -> None:
+        places = [self._records.folder(attempt) / "scratch", *self._own_work(attempt, job)]
+
+        def clear() -> None:
+            for place in places:
+                files.remove(place)
+
+        self._workshop.do(self._bench(attempt, job), clear)
+
+    def _own_work(self, attempt: AttemptId, job: JobSpec | None) -> list[Path]:
+        """Its work folder, unless that is shared and somebody else may be in it."""
+        own = self._records.folder(attempt) / "work"
+        if job is None or attempt not in self._placed:
+            return [own]
+        self._placed.discard(attempt)
+        return [self._work_of(attempt, job)]
 
     def _verify(self, attempt: AttemptId, root: str) -> None:
         """After a boot: a power failure may have taken what was not forced to disk."""
@@ -348,10 +367,9 @@ class Workbench:
         if handle is not None:
             handle.close()
         root = self._roots.pop(attempt, None)
+        self._from_before.discard(attempt)
         folder = self._records.folder(attempt)
-        places = [folder / "work", folder / "scratch"]
-        if job is not None:
-            places.append(self._work_of(attempt, job))
+        places = [folder / "scratch", *self._own_work(attempt, job)]
 
         def clear() -> None:
             for place in places:
@@ -367,6 +385,7 @@ class Workbench:
         for name in ("run.json", "build.json"):
             (folder / name).unlink(missing_ok=True)
         self._drop(attempt, None)
+        self._placed.discard(attempt)
         self._workshop.do(attempt, lambda: files.remove(folder))
 
     # --- processes ---
@@ -497,7 +516,7 @@ def _order_of(
 
 
 def _status_of(folder: Path) -> Path:
-    return folder / files.PROCESS / "status"
+    return folder / files.STATUS
 
 
 def _process(identity: Identity) -> Process:

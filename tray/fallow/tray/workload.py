@@ -26,6 +26,7 @@ _IN_PLACE = (
     phases.Stopping,
     phases.Collecting,
 )
+_TOLD_AT_ONCE = (phases.Spooled, phases.Over, phases.GivenBack)
 # Records of these phases would restart a run exactly where the one before it does.
 _UNSAVED = (phases.AwaitingBuild, phases.Placing, phases.Held)
 
@@ -33,8 +34,9 @@ _UNSAVED = (phases.AwaitingBuild, phases.Placing, phases.Held)
 class Workload:
     """All runs and builds here. `frozen` is whether the desk forbids them to work now.
 
-    `changed` becomes true when the coordinator or a person would see a difference. `in_place`:
-    only one job of a batch with a build may be here at a time.
+    `changed` becomes true when the coordinator or a person would see a difference, `urgent` when
+    the coordinator can act on it. `in_place`: only one job of a batch with a build may be here at
+    a time.
     """
 
     def __init__(self, in_place: bool, frozen: bool) -> None:
@@ -42,6 +44,7 @@ class Workload:
         self.builds: dict[str, Build] = {}
         self.frozen = frozen
         self.changed = True
+        self.urgent = True
         self._in_place = in_place
 
     def add(self, step: run.Step) -> list[words.Effect]:
@@ -51,6 +54,7 @@ class Workload:
         self.runs[fresh.attempt] = fresh
         self.changed = True
         if not step.effects:
+            self.urgent = True
             return []
         return [words.SaveRun(fresh), *(words.Order(fresh.attempt, each) for each in step.effects)]
 
@@ -143,7 +147,8 @@ class Workload:
         if before.phase == after.phase and before.frozen == after.frozen:
             return orders
         self.changed = True
-        if isinstance(after.phase, _UNSAVED):
+        self.urgent = self.urgent or isinstance(after.phase, _TOLD_AT_ONCE)
+        if isinstance(after.phase, _UNSAVED) or _same_on_disk(before, after):
             return orders
         return [words.SaveRun(after), *orders]
 
@@ -155,6 +160,7 @@ class Workload:
             return []
         after, effects = builds.handle(before, event, now)
         self.builds[batch] = after
+        self.urgent = self.urgent or isinstance(after.state, builds.Built | builds.Failed)
         orders: list[words.Effect] = [words.Order(build_id(batch), each) for each in effects]
         if after == before:
             return orders
@@ -231,6 +237,11 @@ class Workload:
 def memory_of(job: JobSpec, offer: Resources) -> int:
     """Bytes the job gets: what it asked for, or all."""
     return offer.memory if job.memory is None else job.memory
+
+
+def _same_on_disk(before: Run, after: Run) -> bool:
+    """Whether the old record serves as well: an upload that was done is done again in no time."""
+    return isinstance(before.phase, phases.Spooled) and isinstance(after.phase, phases.Spooled)
 
 
 def _working(build: Build) -> bool:
