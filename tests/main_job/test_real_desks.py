@@ -4,6 +4,7 @@ The keys are pressed in an X server, seen by the installed `tray`, and obeyed by
 coordinator is told. Not what else ends or moves a job: test_real_endings.py.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from desktop.menu_by_dbus import MenuByDBus
 from desktop.shown_tray import wait_for_icon
 from desktop.virtual_desktop import VirtualDesktop
+from fallow.shared.work import procfs
 from main_job.conftest import Coordinator
 from main_job.real import Birth, Group, RealWorkstation, Sandbox, config, one_job
 from main_job.workstation import SCRIPT, alive, stopped, ticks
@@ -123,7 +125,7 @@ def test_typing_pauses_a_job(group: Group, desk: Desk) -> None:
 def test_typing_pauses_a_build(group: Group, desk: Desk) -> None:
     build = f"  initialize:\n    run: {json.dumps(COUNTING)}\n"
     group.submit(one_job("echo done", more=build))
-    desk.place.wait_for_run("building")
+    group.wait_for_state("b", "building")
     desk.place.wait_for_processes()
     pids = desk.press_a_key()
     before = ticks(pids)
@@ -185,15 +187,15 @@ def test_a_key_press_stops_all_of_an_adopted_job(
         job = "python3 input/tree.py 321"
         more = "  required_files: [tree.py]\n"
         group.submit(one_job(job, more=more), **{"tree.py": BUSY_TREE.read_text()})
-        before = place.wait_for_processes(21)
+        wait_until(lambda: _all_busy(_marked("321")), 40, "the whole tree")
+        before = place.births()
         place.kill()
         place.start()
         desk.wait_until_free()
         assert place.births() == before
+        assert {each.pid for each in before} >= _marked("321")
         bare = [each for each in before if not _environment(each)]
         assert len(bare) == 1, "the daemon that has no environment is among them"
-        # That the agent's list is whole, nobody else need say.
-        assert {each.pid for each in before} >= _marked("321")
         pids = desk.press_a_key()
         used = ticks(pids)
         group.wait_for_state("b", "paused")
@@ -205,6 +207,11 @@ def test_a_key_press_stops_all_of_an_adopted_job(
         assert not _marked("321")
 
 
+def _all_busy(pids: set[int]) -> bool:
+    """Whether the tree is complete, and none of these is only on its way to start another."""
+    return len(pids) == 20 and all(ticks({pid}) > 4 for pid in pids)
+
+
 def _environment(process: Birth) -> bytes:
     return Path(f"/proc/{process.pid}/environ").read_bytes()
 
@@ -212,11 +219,8 @@ def _environment(process: Birth) -> bytes:
 def _marked(score: str) -> set[int]:
     """Every process of the computer that inherited this score, wherever it went."""
     found = set()
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                if (folder / "oom_score_adj").read_text().strip() == score:
-                    found.add(int(folder.name))
-            except OSError:
-                continue
+    for pid in procfs.pids():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == score and alive(pid):
+                found.add(pid)
     return found
