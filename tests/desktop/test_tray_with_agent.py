@@ -180,3 +180,18 @@ def test_an_agent_that_died_can_be_started_from_the_menu(desk: Desk, menu: MenuB
     menu.click("Start it again")
     wait_until(lambda: "Pause" in menu.labels(), 15, "the new agent")
     assert desk.pid() not in (0, before)
+
+
+def test_an_agent_that_cannot_start_says_why_in_the_menu(desk: Desk, menu: MenuByDBus) -> None:
+    desk.data_dir.mkdir(mode=0o700)
+    (desk.data_dir / "agent.toml").write_text("[presence]\nidle_afterr = 1\n")
+    tray = desk.tray()
+    wait_for_icon(menu, "attention", 30)
+    assert menu.tooltip == "Fallow: the part that runs jobs does not answer"
+    assert any("idle_afterr" in label for label in menu.labels())
+    (desk.data_dir / "agent.toml").unlink()
+    menu.click("Start it again")
+    wait_until(lambda: "Pause" in menu.labels(), 15, "the agent")
+    assert not any("idle_afterr" in label for label in menu.labels())
+    menu.click("Quit")
+    assert tray.wait(15) == 0

@@ -129,3 +129,7 @@ def test_an_agent_that_is_not_there_can_be_started_and_not_paused() -> None:
     assert StartAgent() in [item.intent for item in shown.items if isinstance(item, Item)]
     assert "Pause" not in texts(shown)
     assert "Start it again" not in texts(show(AgentStatus("idle", "online", "away")))
+
+
+def test_the_last_words_of_an_agent_are_shown() -> None:
+    assert "agent.toml is wrong" in texts(menu(None, str, ("agent.toml is wrong",)))

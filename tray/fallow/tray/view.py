@@ -4,7 +4,7 @@ Not how it is drawn (`ui/`, its opposite, which renders a Menu and sends back in
 decision: the same AgentStatus at the same minute is always the same Menu.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -86,8 +86,11 @@ Say: TypeAlias = Callable[[float], str]
 """Turns a wall-clock instant into the words of this desk: "14:30", "tomorrow 08:00"."""
 
 
-def menu(status: AgentStatus | None, say: Say) -> Menu:
-    """The menu for this state; None when no agent answers on this computer."""
+def menu(status: AgentStatus | None, say: Say, last_words: Sequence[str] = ()) -> Menu:
+    """The menu for this state; None when no agent answers on this computer.
+
+    `last_words` are the lines in which an agent that ended said why.
+    """
     icon, alt = _icon(status)
     headline = _headline(status, say)
     items: list[Item | Separator] = [Item(headline)]
@@ -98,6 +101,7 @@ def menu(status: AgentStatus | None, say: Say) -> Menu:
         if status.paused_by_hand:
             items.append(Item("Resume", Resume()))
     else:
+        items += [Item(line) for line in last_words]
         items += [Separator(), Item("Start it again", StartAgent())]
     items += [Separator(), Item("About Fallow", About()), QUIT]
     return Menu(icon, alt, f"Fallow: {headline}", tuple(items))

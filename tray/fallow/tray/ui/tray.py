@@ -5,7 +5,6 @@ Not how the program starts (`app`), and no decision: each intent becomes one req
 
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import assert_never
 
@@ -20,34 +19,27 @@ from fallow.tray.status import AgentStatus
 from fallow.tray.ui.about import about, complain
 from fallow.tray.ui.icon import TrayIcon
 from fallow.tray.ui.one_per_session import Session
+from fallow.tray.ui.own_agent import OwnAgent
 from fallow.tray.ui.shown_menu import ShownMenu
 from fallow.tray.ui.window import Window
-
-StartAgent = Callable[[], int | None]
-"""Starts an agent where none answers; the number of its process, None when there was one."""
-
-StopAgent = Callable[[int], None]
-"""Ends the agent with this number, once it has stopped what it runs."""
 
 
 class Tray(QtCore.QObject):
     """All that this desktop session has of Fallow.
 
-    `leaving_with` is the agent that ends with the icon: one that this icon started, and only when
-    a person quits, not when the session ends.
+    `takes_agent_along` is whether the agent that this icon started ends with it: when a person
+    quits, and not when the session ends.
     """
 
     # Emitted in the line's thread, received in Qt's.
     status_came = QtCore.Signal(object)
     refused = QtCore.Signal(object)
 
-    def __init__(self, data_dir: Path, session: Session, start_agent: StartAgent) -> None:
+    def __init__(self, data_dir: Path, session: Session, agent: OwnAgent) -> None:
         super().__init__()
         self._clock = SystemClock()
-        self._start_agent = start_agent
-        self._started: int | None = None
-        self.leaving_with: int | None = None
-        self._status: AgentStatus | None = None
+        self._agent = agent
+        self.takes_agent_along = False
         self._menu: view.Menu | None = None
         self._boxes: dict[str, QtWidgets.QMessageBox] = {}
         self._session = session
@@ -75,7 +67,7 @@ class Tray(QtCore.QObject):
 
     def _ensure_agent(self) -> None:
         try:
-            self._started = self._start_agent() or self._started
+            self._agent.ensure()
         except FallowError as error:
             self._complain(error)
 
@@ -83,9 +75,9 @@ class Tray(QtCore.QObject):
 
     def _take(self, status: AgentStatus | None) -> None:
         first = self._menu is None
-        self._status = status
         now = self._clock.now().wall
-        menu = view.menu(status, lambda wall: hours.say(wall, now))
+        last_words = self._agent.last_words() if status is None else ()
+        menu = view.menu(status, lambda wall: hours.say(wall, now), last_words)
         if menu != self._menu:
             self._menu = menu
             self._shown_menu.show(menu)
@@ -141,20 +133,18 @@ class Tray(QtCore.QObject):
 
     def _quit(self) -> None:
         """Whoever quits wants nothing of Fallow: an agent that this icon started ends with it."""
-        status = self._status
-        if status is not None and status.pid == self._started:
-            self.leaving_with = self._started
+        self.takes_agent_along = self._agent.pid is not None
         # quit() would first ask the window, which refuses to go.
         QtWidgets.QApplication.exit(0)
 
 
-def run(data_dir: Path, session: Session, start_agent: StartAgent, stop_agent: StopAgent) -> int:
+def run(data_dir: Path, session: Session, agent: OwnAgent) -> int:
     """Shows the icon until somebody quits it, a signal ends it, or (1) its screen goes."""
     app = QtWidgets.QApplication([sys.argv[0]])
     app.setApplicationName("fallow")
     app.setDesktopFileName("fallow-tray")
     app.setQuitOnLastWindowClosed(False)
-    tray = Tray(data_dir, session, start_agent)
+    tray = Tray(data_dir, session, agent)
     waker = Waker()
     notifier = QtCore.QSocketNotifier(waker.fileno(), QtCore.QSocketNotifier.Type.Read)
     # Python sees a signal only when Python code runs: the notifier is that code.
@@ -167,6 +157,6 @@ def run(data_dir: Path, session: Session, start_agent: StartAgent, stop_agent: S
         code = app.exec()
     # The agent sees no more of this desk from here on.
     tray.line.close()
-    if tray.leaving_with is not None:
-        stop_agent(tray.leaving_with)
+    if tray.takes_agent_along:
+        agent.end()
     return code
