@@ -256,3 +256,28 @@ def test_settings_that_are_wrong_are_named(tmp_path: Path, coordinator: Coordina
     done = coordinator.verbs.run("serve", "--data-dir", tmp_path / "other", "--config", config)
     assert done.code == 1
     assert str(config) in done.err
+
+
+def test_a_workstation_that_was_shut_out_may_be_invited_again(
+    coordinator: Coordinator, tmp_path: Path
+) -> None:
+    def states() -> dict[str, str]:
+        return {node["name"]: node["verdict"] for node in coordinator.verbs.json("nodes")["nodes"]}
+
+    with ScriptedAgent(tmp_path / "dino", coordinator.token("dino")) as dino:
+        wait_until(lambda: states().get("dino") == "away", 10, "the workstation to be online")
+        coordinator.verbs.ok("keys", "revoke", "dino")
+        wait_until(lambda: dino.rejected, 10, "the workstation to be told")
+    with ScriptedAgent(tmp_path / "dino", coordinator.token("dino")):
+        wait_until(lambda: states().get("dino") == "away", 10, "the workstation to be back")
+    coordinator.kill()
+    coordinator.start()
+    assert names(coordinator) == {"dino": True}
+
+
+def test_a_token_may_be_taken_back(coordinator: Coordinator) -> None:
+    token = coordinator.token("dino")
+    coordinator.verbs.ok("keys", "revoke", "dino")
+    with pytest.raises(FallowError):
+        enrol(token, new_keys())
+    assert names(coordinator) == {}
