@@ -135,6 +135,11 @@ def test_a_killed_job_is_done_only_when_its_last_attempt_has_ended() -> None:
     assert after(job, jobs.Over(1, "lost", "loft", SOON)).state == Done("killed", 1)
 
 
+def test_a_killed_job_whose_last_attempt_is_doubted_is_done() -> None:
+    job = after(make(Active((2,))), jobs.Kill(), jobs.Doubted(2))
+    assert job.state == Done("killed", 2)
+
+
 def test_a_success_that_was_on_disk_before_the_kill_stays_one() -> None:
     job = after(make(Active((2,))), jobs.Kill(), jobs.Succeeded(2))
     assert job.state == Done("succeeded", 2)

@@ -379,6 +379,25 @@ def test_absent_counts_only_once_the_agent_has_heard_of_it(
     assert desk.report() == ["assign 0#2"]
 
 
+def test_what_was_lost_on_the_way_is_said_again(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    office.submit(sweep_batch(jobs=1))
+    desk.cut()
+    assert desk.report() == []
+    office.pass_time(11)
+    assert desk.report() == ["assign 0#1"]
+    desk.run(Running())
+    office.ask(Kill("sweep"))
+    desk.cut()
+    assert desk.run(Running()) == []
+    office.pass_time(11)
+    assert desk.run(Running()) == ["withdraw 0#1 kill"]
+    office.pass_time(11)
+    # This time it was heard.
+    assert desk.run(Running()) == []
+
+
 def test_a_job_lost_three_times_in_one_place_goes_elsewhere(
     office: FakeCoordinator, desk: ScriptedAgent
 ) -> None:

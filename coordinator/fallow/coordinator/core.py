@@ -25,7 +25,14 @@ from fallow.coordinator.events import (
     Submission,
     ToNode,
 )
-from fallow.coordinator.lives import happen, happen_to_job, is_committing, stop
+from fallow.coordinator.lives import (
+    assign,
+    happen,
+    happen_to_job,
+    is_committing,
+    spec_of,
+    stop,
+)
 from fallow.coordinator.plan import Group, Placement, plan, unfit
 from fallow.coordinator.records import (
     Assigned,
@@ -40,7 +47,6 @@ from fallow.coordinator.world import LiveBatch, World
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import (
-    Assign,
     ClientReply,
     JobSpec,
     Kill,
@@ -169,7 +175,7 @@ class Core:
         batch = self.world.batches.get(attempt.batch)
         if record is None or batch is None:
             return None
-        return self._spec(batch, record)
+        return spec_of(batch, record)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -286,9 +292,7 @@ class Core:
         world = self.world
         job = world.job(placement.job)
         node = world.nodes[placement.node]
-        session = node.session
         assert job is not None
-        assert session is not None
         batch = world.batches[job.id.batch]
         record = AttemptRecord(
             id=AttemptId(job.id.batch, job.id.index, job.attempts + 1),
@@ -303,13 +307,8 @@ class Core:
         happen_to_job(world, job, jobs.Placed(record.id.number), now)
         world.say(now.wall, "assigned", batch, job, record)
         node.last_batch = job.id.batch
-        n = session.said[record.id] = session.next_n()
-        world.send(ToNode(node.name, Assign(n, record.id, self._spec(batch, record))))
+        assign(world, node, record, now)
         self._watch(record, now)
-
-    def _spec(self, batch: LiveBatch, record: AttemptRecord) -> JobSpec:
-        memory = None if record.whole else record.memory
-        return batch.specifications.job(record.id.index, batch.record.owner, record.cpus, memory)
 
     def _watch(self, record: AttemptRecord, now: Moment) -> None:
         lost_after = self.world.batches[record.id.batch].record.lost_after

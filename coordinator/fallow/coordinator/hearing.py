@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from fallow.coordinator import attempt as attempts
 from fallow.coordinator.attempt import is_over
 from fallow.coordinator.events import KeepBuildLog, ToNode
-from fallow.coordinator.lives import happen, is_committing, stop, unwanted, withdraw
-from fallow.coordinator.node import REPORT_EVERY, Workstation, is_at_work
+from fallow.coordinator.lives import assign, happen, is_committing, stop, unwanted, withdraw
+from fallow.coordinator.node import REPORT_EVERY, Session, Workstation, is_at_work
 from fallow.coordinator.records import (
+    Assigned,
     AttemptRecord,
     BuildRecord,
     Collecting,
@@ -111,18 +112,20 @@ def _hear_report(world: World, node: Workstation, report: Report, now: Moment) -
     runs = {}
     for run in report.runs:
         runs[run.attempt] = run
-        strays += not _hear_run(world, node, run, now)
+        strays += not _hear_run(world, node, report.heard, run, now)
     node.runs = runs
     if strays != node.strays:
         node.strays = strays
         world.plan_wanted = True
     for record in list(node.attempts.values()):
-        if (
-            record.id not in runs
-            and session.said.get(record.id, 0) <= report.heard
-            and not is_committing(world, record)
-        ):
+        if record.id in runs or is_committing(world, record):
+            continue
+        said = session.said.get(record.id)
+        if said is None or said.n <= report.heard:
             happen(world, record, attempts.Absent(), now)
+        elif type(record.state) is Assigned and said.was_lost(report.heard, now):
+            assign(world, node, record, now)
+    session.forget(runs, node.attempts)
     forget = _forgettable(world, report) if report.builds else ()
     world.send(ToNode(node.name, Ack(report.seq, forget)))
 
@@ -171,11 +174,11 @@ def keep_log(world: World, build: BuildRecord) -> KeepBuildLog:
     return KeepBuildLog(batch.namespace, batch.name, build.node, build.log, build.log_size)
 
 
-def _hear_run(world: World, node: Workstation, run: RunReport, now: Moment) -> bool:
+def _hear_run(world: World, node: Workstation, heard: int, run: RunReport, now: Moment) -> bool:
     """Take in one run; False when nobody wants it and it still takes room."""
     record = world.attempts.get(run.attempt)
     if record is None or record.node != node.name:
-        return _hear_stranger(world, node, run)
+        return _hear_stranger(world, node, heard, run, now)
     state = run.state
     if type(state) is Finished:
         if not is_committing(world, record):
@@ -195,7 +198,7 @@ def _hear_run(world: World, node: Workstation, run: RunReport, now: Moment) -> b
         or known.frozen != run.frozen
         or record.doubtful
     ):
-        told = run.attempt in session.told
+        told = _was_told(session, run, heard, now)
         record = happen(world, record, attempts.Seen(phase, run.frozen, told), now, run)
     job = world.job(run.attempt.job)
     why = unwanted(job) if job is not None else None
@@ -212,14 +215,21 @@ def is_wanted(world: World, record: AttemptRecord) -> bool:
     return world.shown(job) != "succeeded"
 
 
-def _hear_stranger(world: World, node: Workstation, run: RunReport) -> bool:
+def _was_told(session: Session, run: RunReport, heard: int, now: Moment) -> bool:
+    said = session.told.get(run.attempt)
+    return said is not None and not said.was_lost(heard, now)
+
+
+def _hear_stranger(
+    world: World, node: Workstation, heard: int, run: RunReport, now: Moment
+) -> bool:
     session = node.session
     assert session is not None
     if not is_at_work(run.state):
         world.send(ToNode(node.name, Accepted(run.attempt, "discarded")))
         return True
-    if run.attempt not in session.told:
-        withdraw(world, node.name, run.attempt, "kill")
+    if not _was_told(session, run, heard, now):
+        withdraw(world, node.name, run.attempt, "kill", now)
     return False
 
 

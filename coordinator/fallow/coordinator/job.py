@@ -102,7 +102,10 @@ def _place(job: JobRecord, event: Placed) -> JobRecord:
 def _doubt(job: JobRecord, event: Doubted) -> JobRecord:
     state = job.state
     assert type(state) is Active
-    return replace(job, state=_without(state, event.attempt) or Queued(None, state.avoid))
+    left: JobState | None = _without(state, event.attempt)
+    if left is None:
+        left = Done("killed", event.attempt) if job.killed else Queued(None, state.avoid)
+    return replace(job, state=left)
 
 
 def _find(job: JobRecord, event: Found) -> JobRecord:

@@ -10,6 +10,7 @@ from fallow.coordinator import job as jobs
 from fallow.coordinator import node as nodes
 from fallow.coordinator.attempt import Impossible, Order, is_over, is_success, takes_room
 from fallow.coordinator.events import Commit, ToNode
+from fallow.coordinator.node import Workstation
 from fallow.coordinator.records import (
     AttemptRecord,
     Avoid,
@@ -21,9 +22,9 @@ from fallow.coordinator.records import (
     Live,
     Stopping,
 )
-from fallow.coordinator.world import World
+from fallow.coordinator.world import LiveBatch, World
 from fallow.shared.ids import AttemptId
-from fallow.shared.messages import Accepted, RunReport, Withdraw
+from fallow.shared.messages import Accepted, Assign, JobSpec, RunReport, Withdraw
 from fallow.shared.moments import Deadline, Moment
 from fallow.shared.runs import StopReason
 
@@ -214,17 +215,32 @@ def _obey(world: World, record: AttemptRecord, order: Order, now: Moment) -> Non
         state = record.state
         job = world.job(record.id.job)
         why = state.why if type(state) is Stopping else (job and unwanted(job)) or "lost"
-        withdraw(world, record.node, record.id, why)
+        withdraw(world, record.node, record.id, why, now)
     else:
         world.send(ToNode(record.node, Accepted(record.id, order)))
 
 
-def withdraw(world: World, name: str, id: AttemptId, why: StopReason) -> None:
+def assign(world: World, node: Workstation, record: AttemptRecord, now: Moment) -> None:
+    """Tell the workstation to run this attempt."""
+    session = node.session
+    assert session is not None
+    said = session.said[record.id] = session.number_next(now)
+    spec = spec_of(world.batches[record.id.batch], record)
+    world.send(ToNode(node.name, Assign(said.n, record.id, spec)))
+
+
+def spec_of(batch: LiveBatch, record: AttemptRecord) -> JobSpec:
+    """What the attempt is to run."""
+    memory = None if record.whole else record.memory
+    return batch.specifications.job(record.id.index, batch.record.owner, record.cpus, memory)
+
+
+def withdraw(world: World, name: str, id: AttemptId, why: StopReason, now: Moment) -> None:
     """Tell the workstation, if it is connected, that this attempt is not wanted."""
     session = world.nodes[name].session
     if session is not None:
-        session.told.add(id)
-        world.send(ToNode(name, Withdraw(session.next_n(), id, why, GRACE)))
+        said = session.told[id] = session.number_next(now)
+        world.send(ToNode(name, Withdraw(said.n, id, why, GRACE)))
 
 
 def _commit(world: World, record: AttemptRecord) -> None:

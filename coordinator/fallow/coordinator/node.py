@@ -4,6 +4,8 @@ Not what becomes of its runs (`hearing`, `lives`), nor what is kept of it (`reco
 """
 
 from collections import deque
+from collections.abc import Container
+from typing import NamedTuple
 
 from fallow.coordinator.attempt import takes_room
 from fallow.coordinator.plan import Seat
@@ -17,6 +19,9 @@ REPORT_EVERY = 3.0
 """Seconds between Reports where nothing changes."""
 QUIET_AFTER = 15.0
 """After so many seconds without a Report, a workstation counts as offline for new work."""
+MANY_WORDS = 500
+SAY_AGAIN = 10.0
+"""What an agent has not heard after so many seconds, though it reports, is said again."""
 QUICK = 5.0
 """A failure after fewer running seconds is a quick one."""
 QUICK_FAILURES = 5
@@ -24,6 +29,17 @@ QUICK_FAILURES = 5
 QUICK_WINDOW = 60.0
 QUARANTINE = 600.0
 """Seconds without new jobs for a workstation that fails everything."""
+
+
+class Said(NamedTuple):
+    """One numbered message of a session: its n, and the boot-clock second it was sent."""
+
+    n: int
+    boot: float
+
+    def was_lost(self, heard: int, now: Moment) -> bool:
+        """Whether an agent that has heard so much by now should be sent it again."""
+        return self.n > heard and now.boot - self.boot >= SAY_AGAIN
 
 
 class Session:
@@ -35,12 +51,20 @@ class Session:
         self.number = number
         self.seq = -1
         self.n = 0
-        self.said: dict[AttemptId, int] = {}  # the n of each Assign
-        self.told: set[AttemptId] = set()  # withdrawn in this session
+        self.said: dict[AttemptId, Said] = {}  # Assigns
+        self.told: dict[AttemptId, Said] = {}  # Withdraws
 
-    def next_n(self) -> int:
+    def forget(self, *kept: Container[AttemptId]) -> None:
+        """Now and then, drop what was said about attempts that none of these holds any more."""
+        for words in (self.said, self.told):
+            if len(words) > MANY_WORDS:
+                for id in [id for id in words if not any(id in each for each in kept)]:
+                    del words[id]
+
+    def number_next(self, now: Moment) -> Said:
+        """The number of the next message, and when it is sent."""
         self.n += 1
-        return self.n
+        return Said(self.n, now.boot)
 
 
 class Workstation:
