@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from main_job.conftest import Coordinator
-from main_job.workstation import FREE_DESK, Workstation, alive, stopped, ticks
+from main_job.workstation import FREE_DESK, JOBS, Workstation, alive, stopped, ticks
 from waiting import wait_until
 
 BUSY_TREE = Path(__file__).parents[1] / "processes" / "busy_tree.py"
@@ -144,15 +144,8 @@ def test_both_are_killed_while_the_job_ends(
 def test_a_key_press_stops_every_process_of_an_adopted_job(
     coordinator: Coordinator, new_workstation: Callable[..., Workstation], tmp_path: Path
 ) -> None:
-    workstation = new_workstation("ws1", FREE_DESK.replace("desk = false", "desk = true"))
-    person = workstation.person()
-    # A free desk: the sensor works, and the last key was pressed long ago.
-    workstation.configure(
-        '[presence]\nidle_after = "6s"\nsettle = "0s"\nac_only = false\n[jobs]\nsandbox = "auto"\n'
-    )
-    person.leave()
-    workstation.stop()
-    workstation.start()
+    desk = '[presence]\nidle_after = "6s"\nsettle = "0s"\nac_only = false\n'
+    workstation = new_workstation("ws1", desk + JOBS)
     person = workstation.person()
     person.touch()
     wait_until(lambda: workstation.quick_status().verdict == "away", 20, "the desk to be free")
@@ -238,9 +231,9 @@ def test_a_build_that_fails_on_one_of_two_workstations(
     bad = tmp = coordinator.folder / "marker"
     tmp.mkdir()
     (bad / "bad").write_text("")
-    lame = FREE_DESK + f'[jobs]\nread_only = ["{bad}"]\n'
+    lame = FREE_DESK + JOBS + f'read_only = ["{bad}"]\n'
     new_workstation("bad", lame)
-    new_workstation("good", FREE_DESK)
+    new_workstation("good", FREE_DESK + JOBS)
     text = (
         "meta: {namespace: ana, batch_name: built}\n"
         "command:\n"

@@ -20,6 +20,8 @@ from waiting import wait_until
 
 SCRIPT = Path(sys.executable).parent / "tray"
 FREE_DESK = '[presence]\ndesk = false\nsettle = "0s"\nac_only = false\n'
+# The tests' own load would starve jobs of the lowest priority.
+JOBS = "[jobs]\nnice = 0\n"
 
 
 class Workstation:
@@ -31,7 +33,7 @@ class Workstation:
         self.data_dir.mkdir(parents=True)
         self.process: subprocess.Popen[bytes] | None = None
         self._errors = folder / f"{name}.err"
-        self.configure(FREE_DESK + "[offer]\ncpus = 2\n")
+        self.configure(FREE_DESK + "[offer]\ncpus = 2\n" + JOBS)
 
     def configure(self, text: str) -> None:
         (self.data_dir / "agent.toml").write_text(text)
