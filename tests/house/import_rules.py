@@ -46,6 +46,7 @@ PURE = {
     "fallow.coordinator.plan",
     "fallow.coordinator.queue",
     "fallow.coordinator.records",
+    "fallow.coordinator.soundness",
     "fallow.coordinator.status",
     "fallow.coordinator.world",
     "fallow.tray",

@@ -26,6 +26,7 @@ from fallow.coordinator.events import (
 from fallow.coordinator.outbox import Outbox, Peer
 from fallow.coordinator.people import Caller as Known
 from fallow.coordinator.people import People
+from fallow.coordinator.soundness import check_said
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import FallowError, Refused
 from fallow.shared.messages import (
@@ -102,6 +103,8 @@ class Reception:
             return
         try:
             message = decode_from(who.role, frame)
+            if not isinstance(message, Request):
+                check_said(message)
         except Malformed as error:
             self._complain(incoming.user, str(error), now)
             self._turn_away(peer, frame, f"The coordinator refused that: {error}")
