@@ -6,7 +6,7 @@ Not fixtures: functions that make one record in a line.
 from msgspec.structs import replace
 
 from fallow.coordinator.records import AttemptRecord, BatchRecord, JobRecord, Live, Queued
-from fallow.coordinator.results import Deposit
+from fallow.coordinator.results import Deposit, Deposited, Results
 from fallow.shared.batch import Batch, Command, CommandJob, Meta
 from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId, JobId
@@ -74,3 +74,9 @@ def a_manifest(blobs: BlobStore, files: dict[str, bytes], *, executable: str = "
         for path, data in files.items()
     )
     return blobs.put_bytes(encode(Manifest(listed, ("empty",), ("a note",))))
+
+
+def commit_one(results: Results, deposit: Deposit) -> Deposited:
+    (done,) = results.commit([deposit])
+    assert isinstance(done, Deposited)
+    return done

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from fallow.coordinator.results import BadManifest, Deposit, Results
+from fallow.coordinator.results import BadManifest, Deposit, Deposited, Results, Unusable
 from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import encode
 from fallow.shared.runs import Exited, Manifest, OutputFile
 from store import made
-from store.made import a_deposit, a_manifest
+from store.made import a_deposit, a_manifest, commit_one
 
 
 class PowerCut(Exception):
@@ -38,7 +38,7 @@ def test_a_success_is_a_folder_with_its_files_and_attempt_json(
         {"stdout.txt": b"hello\n", "stderr.txt": b"", "deep/er/field.vtk": b"1 2", "go": b"#!x"},
         executable="go",
     )
-    (done,) = results.commit([a_deposit(manifest=manifest)])
+    done = commit_one(results, a_deposit(manifest=manifest))
     job = tmp_path / "results/ana/sweep/job_0"
     found = tree(job)
     record = json.loads(found.pop("attempt.json"))
@@ -163,9 +163,23 @@ def test_a_bad_list_of_outputs_changes_nothing(
     manifest = blobs.put_bytes(encode(BAD[case]))
     with pytest.raises(BadManifest):
         results.missing(manifest)
-    with pytest.raises(BadManifest):
-        results.commit([a_deposit(manifest=manifest)])
+    (outcome,) = results.commit([a_deposit(manifest=manifest)])
+    assert isinstance(outcome, Unusable)
     assert tree(tmp_path / "results") == {}
+
+
+def test_a_path_that_this_disk_cannot_have_spoils_nothing_else(
+    tmp_path: Path, blobs: BlobStore, results: Results
+) -> None:
+    deep = "/".join(["d" * 200] * 19)
+    first = a_deposit(manifest=a_manifest(blobs, {f"{deep}/x": b"too deep"}), job="job_0")
+    second = a_deposit(
+        attempt=AttemptId(made.UID, 1, 1), manifest=a_manifest(blobs, {"x": b"fine"}), job="job_1"
+    )
+    too_deep, fine = Results(tmp_path / ("r" * 200) / ("s" * 200), blobs).commit([first, second])
+    assert isinstance(too_deep, Unusable)
+    assert "too long" in too_deep.why.lower()
+    assert isinstance(fine, Deposited)
 
 
 def test_a_list_of_outputs_may_not_shadow_what_is_ours(

@@ -9,7 +9,7 @@ from fallow.coordinator.results import Results
 from fallow.coordinator.store import Store
 from fallow.shared.blobs import BlobStore
 from store.made import HASH as INPUT
-from store.made import UID, a_batch, a_deposit, a_job, a_manifest
+from store.made import UID, a_batch, a_deposit, a_job, a_manifest, commit_one
 
 
 def age(blobs: BlobStore, hash: str) -> None:
@@ -31,7 +31,7 @@ def test_a_sweep_keeps_what_is_needed_or_young(
     batch.contents["mesh.h5"] = (type(batch.contents["mesh.h5"][0])("", input, 5),)
     store.commit([batch, a_job()])
     manifest = a_manifest(blobs, {"a": b"result", "stdout.txt": b""})
-    (done,) = results.commit([a_deposit(manifest=manifest)])
+    done = commit_one(results, a_deposit(manifest=manifest))
     store.commit([done])
     for file in done.files:
         age(blobs, file.hash)
@@ -46,9 +46,8 @@ def test_a_removed_batch_frees_its_blobs_but_not_others(
     store: Store, blobs: BlobStore, results: Results, tmp_path: Path
 ) -> None:
     store.commit([a_batch(), a_job(0)])
-    (done,) = results.commit(
-        [a_deposit(manifest=a_manifest(blobs, {"own": b"own", "both": b"shared"}))]
-    )
+    manifest = a_manifest(blobs, {"own": b"own", "both": b"shared"})
+    done = commit_one(results, a_deposit(manifest=manifest))
     other = a_batch("other123", "other")
     shared = blobs.put_bytes(b"shared")
     other.contents["x"] = (type(other.contents["mesh.h5"][0])("", shared, 6),)

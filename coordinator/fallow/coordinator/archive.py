@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from fallow.coordinator.results import Deposit, Deposited, Results
+from fallow.coordinator.results import Deposit, Deposited, Results, Unusable
 from fallow.shared.runs import OutputFile
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Broken(Struct, frozen=True):
     error: Exception
 
 
-Outcome: TypeAlias = Deposited | BuildOutputPut | BatchRemoved | Broken
+Outcome: TypeAlias = Deposited | Unusable | BuildOutputPut | BatchRemoved | Broken
 
 
 class Archive:
@@ -125,5 +125,5 @@ class Archive:
         self._commit(deposits)
 
     def _commit(self, deposits: list[Deposit]) -> None:
-        for deposited in self._results.commit(deposits) if deposits else ():
-            self._post(deposited)
+        for outcome in self._results.commit(deposits) if deposits else ():
+            self._post(outcome)

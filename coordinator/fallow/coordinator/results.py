@@ -33,6 +33,15 @@ RECORD = "attempt.json"
 ATTEMPTS = ".attempts"
 _STAGING = ".staging"
 _OURS = {RECORD, ATTEMPTS}
+# What a path is to blame for, not the disk: too long, or not for this file system.
+_FAULT_OF_NAMES = {
+    errno.ENAMETOOLONG,
+    errno.EILSEQ,
+    errno.EINVAL,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+}
 
 Outcome = Literal["result", "failed"]
 
@@ -78,6 +87,13 @@ class Deposited(Struct, frozen=True):
     folders: tuple[str, ...]
 
 
+class Unusable(Struct, frozen=True):
+    """This attempt's files cannot be a folder here, whoever tries; nothing was changed."""
+
+    deposit: Deposit
+    why: str
+
+
 def no_crash(step: str) -> None:
     """The crash point of production: nothing happens."""
 
@@ -106,16 +122,28 @@ class Results:
         wanted = dict.fromkeys(file.hash for file in self._read(manifest).files if file.size)
         return tuple(hash for hash in wanted if not self._blobs.has(hash))
 
-    def commit(self, deposits: Sequence[Deposit]) -> list[Deposited]:
+    def commit(self, deposits: Sequence[Deposit]) -> list[Deposited | Unusable]:
         """Put these attempts' files in place, durably; doing it again changes nothing.
 
         All their blobs must be here. OSError when the disk says no: then the row still says
         `committing`, and the next start tries again.
         """
-        done: list[Deposited] = []
+        done: list[Deposited | Unusable] = []
         fresh: list[Path] = []
         for deposit in deposits:
-            done.append(self._assemble(deposit, fresh))
+            try:
+                done.append(self._assemble(deposit, fresh))
+            except BadManifest as error:
+                done.append(Unusable(deposit, str(error)))
+            except OSError as error:
+                if error.errno not in _FAULT_OF_NAMES:
+                    raise
+                why = f"its files cannot be laid out here: {error.strerror}"
+                done.append(Unusable(deposit, why))
+        deposits = [each.deposit for each in done if isinstance(each, Deposited)]
+        for each in done:
+            if isinstance(each, Unusable):
+                shutil.rmtree(self._stage(each.deposit, "new"), ignore_errors=True)
         # All are forced to disk together: what the first one waits for is most of the others'.
         for path in fresh:
             _sync(path)

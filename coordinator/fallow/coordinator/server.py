@@ -32,7 +32,14 @@ from fallow.coordinator.events import (
 from fallow.coordinator.outbox import Outbox, Peer
 from fallow.coordinator.people import People
 from fallow.coordinator.reception import Place, Reception
-from fallow.coordinator.results import BadManifest, Deposit, Deposited, Results, no_crash
+from fallow.coordinator.results import (
+    BadManifest,
+    Deposit,
+    Deposited,
+    Results,
+    Unusable,
+    no_crash,
+)
 from fallow.coordinator.store import (
     NAME,
     BuildOutputKept,
@@ -46,6 +53,7 @@ from fallow.shared import addresses
 from fallow.shared.blobs import BlobStore
 from fallow.shared.clock import SystemClock, boot_id
 from fallow.shared.errors import FallowError
+from fallow.shared.ids import AttemptId
 from fallow.shared.keys import load_or_make_keys
 from fallow.shared.loop import Loop
 from fallow.shared.moments import Moment
@@ -147,9 +155,8 @@ class Server:
         for deposit in self._store.committing():
             if self._is_whole(deposit):
                 log.info("finishing the commit of attempt %s", deposit.attempt)
-                for deposited in self._results.commit([deposit]):
-                    self._outbox.save(deposited)
-                    self._handle(Committed(deposit.attempt, deposit.outcome))
+                for outcome in self._results.commit([deposit]):
+                    self._on_archived(outcome)
             else:
                 self._outbox.save(Undone(deposit.attempt))
         self._take(restored)
@@ -191,6 +198,9 @@ class Server:
                 if deposit.attempt.batch in self._core.world.batches:
                     self._outbox.settle(outcome)
                     self._handle(Committed(deposit.attempt, deposit.outcome))
+            case Unusable(deposit, why):
+                self._outbox.save(Undone(deposit.attempt))
+                self._refuse_results(deposit.attempt, why)
             case BuildOutputPut(uid, file):
                 if uid in self._core.world.batches:
                     self._outbox.save(BuildOutputKept(uid, file))
@@ -243,8 +253,7 @@ class Server:
         try:
             missing = self._results.missing(wanted.manifest)
         except BadManifest as error:
-            log.warning("the results of attempt %s are unusable: %s", attempt, error)
-            self._handle(CommitFailed(attempt, str(error), permanent=True))
+            self._refuse_results(attempt, str(error))
             return
         if missing:
             self._handle(CommitIncomplete(attempt, missing))
@@ -269,6 +278,10 @@ class Server:
                 inputs={one.path: one.hash for one in inputs},
             )
         )
+
+    def _refuse_results(self, attempt: AttemptId, why: str) -> None:
+        log.warning("the results of attempt %s are unusable: %s", attempt, why)
+        self._handle(CommitFailed(attempt, why, permanent=True))
 
     def _on_turn(self) -> None:
         now = self._now()

@@ -11,6 +11,7 @@ from msgspec import Struct
 from fallow.shared.errors import UsageError
 
 NAME_LENGTH = 100
+NAME_BYTES = 230  # with what we put around some names, what a file system takes (255)
 _FORBIDDEN = set("/\\:")
 _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 
@@ -83,7 +84,8 @@ def name_problem(name: str) -> str | None:
     """Why this cannot be the name of a namespace, batch, job, workstation or person, or None.
 
     The rule is that of the batch-file format: printable, none of `/ \\ :`, no leading `.`, `-` or
-    space, no trailing dot or space, at most 100 characters, not a name Windows reserves.
+    space, no trailing dot or space, at most 100 characters (and 230 bytes, since it becomes a
+    folder), not a name Windows reserves.
     """
     if not name:
         return "is empty"
@@ -94,6 +96,8 @@ def name_problem(name: str) -> str | None:
             return f"contains {char!r}"
         if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
             return f"contains the unprintable character {char!a}"
+    if len(name.encode()) > NAME_BYTES:
+        return f"takes {len(name.encode())} bytes; {NAME_BYTES} are allowed"
     if name[0] in ".- ":
         return f"starts with {name[0]!r}"
     if name[-1] in ". ":
