@@ -109,7 +109,7 @@ def test_a_job_that_is_killed_while_it_starts_is_gone(start: Start) -> None:
         for _ in range(spin):
             pass
         assert run.tree.kill().left == ()
-        assert run.ending() is not None
+        assert run.ending() == ExitStatus(137)
 
 
 @pytest.mark.parametrize("frozen", [False, True])

@@ -76,6 +76,20 @@ def test_a_sandbox_that_cannot_be_made_is_not_the_job_that_failed(
         assert "work" in run.stderr.read_text()
 
 
+def test_what_an_earlier_run_left_is_not_taken_for_this_ones(
+    plan: SandboxPlan, tmp_path: Path
+) -> None:
+    one = Spawn(("/bin/sleep", "60"), plan, tmp_path / "out", tmp_path / "err", tmp_path / "status")
+    (tmp_path / "status").write_text("0\n")
+    (tmp_path / "status.wrapper").write_text("another 1 (sh) S 0\n")
+    handle = spawn(one)
+    wait_until(lambda: handle.containment.members(), 20, "the job")
+    assert ending(tmp_path / "status") == Vanished()
+    assert find(tmp_path / "status") == handle.identity
+    assert handle.containment.kill().left == ()
+    handle.close()
+
+
 def test_what_a_job_inherits(start: Start, tmp_path: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.set_inheritable(True)

@@ -232,6 +232,7 @@ def test_the_screen_and_the_session_cannot_be_reached(plan: SandboxPlan, tmp_pat
     assert out.splitlines()[0] == "not 2"
     assert out.splitlines()[2] == "own reached"
     assert out.splitlines()[1] == ("not 1" if landlock.available() else "reached")
+    assert plan.scoped == landlock.available()
 
 
 @pytest.mark.may_skip("kernels before 6.12 cannot do it; the layouts are tested without it there")
@@ -248,16 +249,25 @@ def test_this_kernel_can_hide_abstract_sockets() -> None:
 
 @hidden
 def test_more_folders_to_read(
-    ability: SandboxAbility, plan: SandboxPlan, tmp_path: Path, elsewhere: Path
+    plan: SandboxPlan, ability: SandboxAbility, tmp_path: Path, elsewhere: Path
 ) -> None:
-    own = SandboxPlan(
-        "hidden", plan.work, plan.scratch, (str(elsewhere), "/not/there"), ability.program
+    (elsewhere / "agent").mkdir()
+    (elsewhere / "agent/key").write_text("of the agent")
+    own = plan_for(
+        ability,
+        "auto",
+        Path(plan.work),
+        Path(plan.scratch),
+        read_only=(str(elsewhere), "/not/there"),
+        covered=(str(elsewhere / "agent"), str(tmp_path), "/also/not/there"),
     )
-    line = f"cat {elsewhere}/secret.key; touch {elsewhere}/x; ls {elsewhere}"
+    line = f"cat {elsewhere}/secret.key; touch {elsewhere}/x; ls {elsewhere} {elsewhere}/agent"
     code, out, err = run_in(own, tmp_path, "/bin/sh", "-c", line)
     assert code == 0
-    assert out == "the secretsecret.key\n"
+    assert out.startswith(f"the secret{elsewhere}:\nagent\nsecret.key\n")
+    assert out.endswith(f"{elsewhere}/agent:\n")
     assert "Read-only" in err
+    assert (Path(plan.work)).exists()
 
 
 def test_without_hiding_the_account_is_as_it_is(
@@ -298,6 +308,8 @@ def test_a_bubblewrap_that_fails_or_hangs_is_none(
     program.write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2; exit 1\n")
     program.chmod(0o755)
     assert "Permission denied" in probe().why
+    program.write_text("#!/bin/sh\n! /bin/grep -q '^NoNewPrivs:.*1' /proc/self/status\n")
+    assert probe() == SandboxAbility("bubblewrap", program=str(program), scoped=False)
     program.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     monkeypatch.setattr("fallow.shared.work.sandbox.PROBE_SECONDS", 0.2)
     assert "did not answer" in probe().why

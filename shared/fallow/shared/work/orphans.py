@@ -38,9 +38,11 @@ class Subreaper:
     def freeze(self, within: float = 5.0) -> Tally:
         started = time.monotonic()
         self._wrapper.signal_group(signal.SIGSTOP)
+        self._wrapper.hurry()
         return stop_all(self._listing, None, started, within)
 
     def thaw(self, within: float = 5.0) -> Tally:
+        self._wrapper.relax()
         return continue_all(self._listing, None, time.monotonic(), within)
 
     def frozen(self) -> bool:

@@ -83,10 +83,12 @@ class PidNamespace:
     def freeze(self, within: float = 5.0) -> Tally:
         started = time.monotonic()
         self._wrapper.signal_group(signal.SIGSTOP)
+        self._wrapper.hurry()
         inside = self._inside()
         return stop_all(self._listing(inside), inside, started, within)
 
     def thaw(self, within: float = 5.0) -> Tally:
+        self._wrapper.relax()
         started = time.monotonic()
         inside = self._inside()
         tally = continue_all(self._listing(inside), inside, started, within)

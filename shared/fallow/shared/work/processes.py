@@ -58,7 +58,8 @@ class Spawn(Struct, frozen=True):
     """One program to start: its words, the job's own variables, and where its words go.
 
     `cwd` is relative to the work folder of `sandbox`; `stdout` and `stderr` are appended to;
-    `status` is in a folder of its own that the job cannot see and that nobody else writes to.
+    `status` is in a folder of its own that the job cannot see and that nobody else writes to; what
+    an earlier run left there is removed.
     """
 
     argv: tuple[str, ...]
@@ -166,6 +167,8 @@ def spawn(spawn: Spawn) -> Handle:
         folder = plan.path_inside(spawn.cwd)
     try:
         plan.prepare()
+        for left in (spawn.status, report, _noted(spawn.status)):
+            left.unlink(missing_ok=True)
         _write_private(options, "".join(word + "\0" for word in arguments))
         child = _start(wrapper, around, folder, spawn)
     except OSError as error:
@@ -210,7 +213,7 @@ def find(status: Path) -> Identity | None:
     None when none was started. It may be over by now: that is for `adopt` to say.
     """
     try:
-        boot, line = status.with_name(status.name + ".wrapper").read_text().split(maxsplit=1)
+        boot, line = _noted(status).read_text().split(maxsplit=1)
         return Identity(boot, int(line.split()[0]), procfs.parse_stat(line.encode()).start)
     except (FileNotFoundError, ValueError, IndexError):
         return None
@@ -223,7 +226,9 @@ def ending(status: Path) -> Ending:
     except (FileNotFoundError, ValueError):
         return Vanished()
     options, report = _beside(status)
-    if options.exists() and options.stat().st_size and not _reported_exit(report):
+    # A signal that came before the program did is no fault of the sandbox.
+    contained = options.exists() and options.stat().st_size > 0
+    if contained and code < 128 and not _reported_exit(report):
         return NeverStarted()
     return ExitStatus(code)
 
@@ -266,6 +271,11 @@ def _beside(status: Path) -> tuple[Path, Path]:
     return status.with_name(status.name + ".options"), status.with_name(status.name + ".report")
 
 
+def _noted(status: Path) -> Path:
+    """Where the wrapper notes which process it is."""
+    return status.with_name(status.name + ".wrapper")
+
+
 def _reported_exit(report: Path) -> bool:
     try:
         return any("exit-code" in json.loads(line) for line in report.read_text().splitlines())
@@ -298,7 +308,7 @@ def _start(
     def run() -> None:
         try:
             os.setpriority(os.PRIO_PROCESS, 0, spawn.nice)
-            if spawn.sandbox.layout == "hidden" and landlock.available():
+            if spawn.sandbox.layout == "hidden" and spawn.sandbox.scoped:
                 landlock.confine_this_thread()
             with spawn.stdout.open("ab") as stdout, spawn.stderr.open("ab") as stderr:
                 started.append(

@@ -27,6 +27,7 @@ class Stat(NamedTuple):
     group: int
     ticks: int
     reaped: int
+    nice: int
     threads: int
     start: int
     pages: int
@@ -50,6 +51,7 @@ def parse_stat(line: bytes) -> Stat:
         group=int(fields[2]),
         ticks=int(fields[11]) + int(fields[12]),
         reaped=int(fields[13]) + int(fields[14]),
+        nice=int(fields[16]),
         threads=int(fields[17]),
         start=int(fields[19]),
         pages=int(fields[21]),

@@ -10,6 +10,7 @@ nothing else. `bare`: everything the account sees, but in a PID namespace. `plai
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from typing import Literal
 from msgspec import Struct
 
 from fallow.shared.errors import FallowError
+from fallow.shared.work import landlock
 
 WORK = "/fallow/work"
 """Where every job of a contained layout finds its work folder: a built tree must not move."""
@@ -40,25 +42,32 @@ Wish = Literal["auto", "bubblewrap", "none"]
 
 
 class SandboxAbility(Struct, frozen=True):
-    """What this computer can do, and in a sentence why not more."""
+    """What this computer can do, and in a sentence why not more.
+
+    `scoped`: abstract sockets can be hidden too, see `landlock`.
+    """
 
     kind: Literal["bubblewrap", "none"]
     why: str = ""
     program: str = ""
+    scoped: bool = False
 
 
 class SandboxPlan(Struct, frozen=True):
     """Where one attempt runs: its layout, and the folders of this computer that it gets.
 
     `work` is the work folder; `scratch` an empty folder for its /tmp and home, on disk so that they
-    cost no memory; `read_only` more folders to read at their own paths.
+    cost no memory; `read_only` more folders to read at their own paths, `covered` folders that are
+    not to be seen even there: the agent's own, with its keys.
     """
 
     layout: Layout
     work: str
     scratch: str = ""
     read_only: tuple[str, ...] = ()
+    covered: tuple[str, ...] = ()
     program: str = ""
+    scoped: bool = False
 
     @property
     def contained(self) -> bool:
@@ -127,6 +136,11 @@ class SandboxPlan(Struct, frozen=True):
         options += ["--symlink", "../tmp", "/var/tmp", "--symlink", "../run", "/var/run"]
         for folder in self.read_only:
             options += ["--ro-bind-try", folder, folder]
+        for folder in self.covered:
+            real = os.path.realpath(folder)
+            shown = (*_SYSTEM, *(os.path.realpath(each) for each in self.read_only))
+            if os.path.isdir(real) and any(_lies_in(real, each) for each in shown):
+                options += ["--tmpfs", real]
         return [*options, "--bind", self.work, WORK, "--remount-ro", "/"]
 
     def _bare(self) -> list[str]:
@@ -144,6 +158,10 @@ def _as_it_is(path: str, bind: str) -> list[str]:
     return [bind, path, path] if os.path.exists(path) else []
 
 
+def _lies_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 def _name_servers() -> list[str]:
     """What /etc/resolv.conf points to, where that lies outside /etc."""
     target = os.path.realpath("/etc/resolv.conf")
@@ -153,36 +171,48 @@ def _name_servers() -> list[str]:
 
 
 def probe() -> SandboxAbility:
-    """Runs bubblewrap once to see whether it works here; takes a few ms, at most PROBE_SECONDS."""
+    """Runs bubblewrap to see whether it works here; some ms, at most twice PROBE_SECONDS."""
     program = shutil.which("bwrap", path=f"{PATH}:{os.environ.get('PATH', '')}")
     if program is None:
         return SandboxAbility("none", "bubblewrap is not installed")
+    # What confines the thread can keep bubblewrap itself from working, as AppArmor has it.
+    for scoped in (True, False) if landlock.available() else (False,):
+        why = _failure(program, scoped)
+        if why is None:
+            return SandboxAbility("bubblewrap", program=program, scoped=scoped)
+    return SandboxAbility("none", why or "")
+
+
+def _failure(program: str, scoped: bool) -> str | None:
+    """Why bubblewrap does not work, None if it does."""
     plan = SandboxPlan("hidden", work="/usr", program=program)
-    command = [
-        program,
-        *plan.arguments({}),
-        "/bin/sh",
-        "-c",
-        "test -d /proc/1 && test ! -e /proc/2",
-    ]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=PROBE_SECONDS,
-            start_new_session=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return SandboxAbility("none", f"bubblewrap did not answer within {PROBE_SECONDS:g} s")
-    except OSError as error:
-        return SandboxAbility("none", f"bubblewrap cannot be started: {error.strerror}")
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        return SandboxAbility("none", f"bubblewrap does not work here: {said[-1] if said else '?'}")
-    return SandboxAbility("bubblewrap", program=program)
+    failures: list[str | None] = []
+
+    def try_it() -> None:
+        try:
+            if scoped:
+                landlock.confine_this_thread()
+            done = subprocess.run(
+                [program, *plan.arguments({}), "/bin/sh", "-c", "test -d /proc/1"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=PROBE_SECONDS,
+                start_new_session=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            failures.append(f"bubblewrap did not answer within {PROBE_SECONDS:g} s")
+        except OSError as error:
+            failures.append(f"bubblewrap cannot be started: {error.strerror}")
+        else:
+            said = done.stderr.decode(errors="replace").strip().splitlines() or ["?"]
+            failures.append(f"bubblewrap does not work: {said[-1]}" if done.returncode else None)
+
+    thread = threading.Thread(target=try_it, name="probe")
+    thread.start()
+    thread.join()
+    return failures[0]
 
 
 def plan_for(
@@ -191,11 +221,14 @@ def plan_for(
     work: Path,
     scratch: Path,
     read_only: tuple[str, ...] = (),
+    covered: tuple[str, ...] = (),
 ) -> SandboxPlan:
     """The best layout this computer has within its owner's wish; FallowError if there is none."""
     if ability.kind == "bubblewrap":
         layout: Layout = "bare" if wish == "none" else "hidden"
-        return SandboxPlan(layout, str(work), str(scratch), read_only, ability.program)
+        return SandboxPlan(
+            layout, str(work), str(scratch), read_only, covered, ability.program, ability.scoped
+        )
     if wish == "none":
         return SandboxPlan("plain", str(work))
     raise FallowError(

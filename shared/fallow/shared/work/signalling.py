@@ -9,7 +9,6 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from msgspec import Struct
 
@@ -64,11 +63,11 @@ def stop_all(listing: Listing, proc: int | None, started: float, within: float) 
                 stat = None if process is None else procfs.stat_of_held(process)
                 if process is None or stat is None or stat.gone:
                     continue
-                # Once it has the signal, a single thread runs no instruction of its own and starts
-                # no process, even if it must wait long for the processor to be seen stopped. In an
-                # uninterruptible wait, or with a dead first thread, many threads stop unseen too.
-                sure = stat.threads == 1 or stat.state in "DZ"
-                settled = stat.stopped or (sure and asked.get(pid) == stat.start)
+                # Sent is not yet stopped: one that was interrupted in the middle of a fork still
+                # finishes that, so only the sight of it stopped settles it. In an uninterruptible
+                # wait, or with a dead first thread, it is never seen.
+                unseen = stat.state in "DZ" and asked.get(pid) == stat.start
+                settled = stat.stopped or unseen
                 if not settled and procfs.send(process, signal.SIGSTOP):
                     running = True
                 asked[pid] = stat.start
@@ -134,11 +133,31 @@ class Wrapper:
         return bool(poller.poll(max(within, 0.0) * 1000))
 
     def hurry(self) -> None:
-        """Takes back what spares the desk: to end is quick, and frees memory."""
+        """Lets the run have the processor at once, to stop or to end: it will not need it long.
+
+        Niceness itself only ever goes up; that of the session's share can be taken back.
+        """
+        self._share("0")
+
+    def relax(self) -> None:
+        """Gives the session's share its niceness again."""
+        stat = procfs.read_stat(self.pid)
+        for _ in range(5):
+            if stat is None or self._share(str(stat.nice)):
+                break
+            # The kernel takes ten of these a second from all of an account.
+            time.sleep(0.03)
+
+    def _share(self, nice: str) -> bool:
         if not self.ended():
-            # Niceness itself only ever goes up; that of the session's share does not.
-            with suppress(OSError), open(f"/proc/{self.pid}/autogroup", "w") as share:
-                share.write("0")
+            try:
+                with open(f"/proc/{self.pid}/autogroup", "w") as share:
+                    share.write(nice)
+            except BlockingIOError:
+                return False
+            except OSError:
+                pass
+        return True
 
     def signal_group(self, number: int) -> None:
         """One call that reaches everything that has not made a group of its own, at once."""
