@@ -3,6 +3,8 @@
 Not what the agent makes of them after a restart: that is the table of runs.
 """
 
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,7 @@ from msgspec.structs import replace
 
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Argv, JobSpec
-from fallow.shared.runs import Crashed
-from fallow.shared.work.phases import Fetching, Over, Placing, Run
+from fallow.shared.work.phases import Aborting, Fetching, Placing, Run
 from fallow.tray.records import Records
 
 ATTEMPT = AttemptId("abcd1234", 3, 1)
@@ -40,11 +41,27 @@ def test_a_shorter_record_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None
         assert records.load_runs()[0].run == a_run(length)
 
 
-def test_a_damaged_record_is_a_run_that_crashed(tmp_path: Path) -> None:
+def test_a_damaged_record_is_a_run_to_be_looked_for_and_ended(tmp_path: Path) -> None:
     records = Records(tmp_path, "boot")
     records.save_run(a_run())
     place = records.folder(ATTEMPT) / "run.json"
     place.write_bytes(place.read_bytes()[:-9])
     (found,) = records.load_runs()
     assert found.run.attempt == ATTEMPT
-    assert found.run.phase == Over(Crashed(), None, None)
+    assert found.run.phase == Aborting("lost")
+
+
+def test_a_record_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path: Path) -> None:
+    records = Records(tmp_path, "boot")
+    records.save_run(a_run(20_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    # A file may grow to this size and no further, as on a disk that is nearly full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            records.save_run(replace(a_run(20_000), phase=Placing()))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [each.run for each in records.load_runs()] == [a_run(20_000)]

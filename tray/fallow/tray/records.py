@@ -17,9 +17,8 @@ from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId, parse_attempt
 from fallow.shared.messages import Argv, JobSpec
 from fallow.shared.moments import Deadline
-from fallow.shared.runs import Crashed
 from fallow.shared.work.build import Build, is_build
-from fallow.shared.work.phases import Over, Run
+from fallow.shared.work.phases import Aborting, Run
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +183,10 @@ def _write(folder: Path, name: str, content: bytes) -> None:
         os.mkdir(folder, 0o700)
         descriptor = os.open(fresh, flags, 0o600)
     try:
-        os.write(descriptor, content)
+        view = memoryview(content)
+        while view:
+            # On a disk that is nearly full, a part of it may be all that was written.
+            view = view[os.write(descriptor, view) :]
     finally:
         os.close(descriptor)
     os.rename(fresh, place)
@@ -211,5 +213,6 @@ def _write_over(place: str, content: bytes) -> bool:
 
 
 def _unknown(attempt: AttemptId) -> Run:
+    """Whether it has a process is not known either: one that is found will be ended."""
     job = JobSpec("?", "?", "?", "?", Argv(("false",)), 1)
-    return Run(attempt, job, Over(Crashed(), None, None))
+    return Run(attempt, job, Aborting("lost"))
