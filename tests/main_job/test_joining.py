@@ -116,8 +116,17 @@ def test_a_name_is_taken_once(coordinator: Coordinator) -> None:
     again = coordinator.verbs.run("invite", "--local", "--name", "dino")
     assert again.code == 1
     assert "already a workstation" in again.err
-    # A person may be called like a workstation.
+    # A person may be called like a workstation; who is shut out must then be said.
     coordinator.account("dino")
+    which = coordinator.verbs.run("keys", "revoke", "dino")
+    assert which.code == 1
+    assert "person:dino" in which.err
+    coordinator.verbs.ok("keys", "revoke", "person:dino")
+    keys = coordinator.verbs.json("keys")["keys"]
+    assert {key["role"]: key["revoked"] is None for key in keys} == {
+        "workstation": True,
+        "submitter": False,
+    }
     bad = coordinator.verbs.run("invite", "--local", "--name", "../x")
     assert bad.code == 1
     assert "'/'" in bad.err
@@ -236,6 +245,14 @@ def test_one_data_folder_has_one_coordinator(coordinator: Coordinator) -> None:
     second = coordinator.verbs.run("serve", "--data-dir", coordinator.data_dir)
     assert second.code == 1
     assert str(coordinator.pid) in second.err
+
+
+def test_a_data_folder_that_cannot_be_one(coordinator: Coordinator, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = coordinator.verbs.run("serve", "--data-dir", tmp_path / "file")
+    assert done.code == 1
+    assert str(tmp_path / "file") in done.err
+    assert "bug" not in done.err
 
 
 def test_a_port_that_is_taken(coordinator: Coordinator, tmp_path: Path) -> None:

@@ -179,24 +179,39 @@ class People:
         self._allowed.add(key.public)
         return Enrolled(name, key.role), [key, token]
 
-    def revoke(self, name: str, now: float) -> tuple[list[KeyRecord], list[PeopleRecord]]:
-        """Shut out every key of this name, and invitations for it; Refused for an unknown name."""
-        gone = [
-            msgspec.structs.replace(key, revoked=now)
+    def revoke(self, who: str, now: float) -> tuple[list[KeyRecord], list[PeopleRecord]]:
+        """Shut out the workstation or person of this name, with its invitations.
+
+        `workstation:NAME` and `person:NAME` say which where both have the name. Refused when they
+        do, and for an unknown name.
+        """
+        kind, colon, name = who.partition(":") if _is_qualified(who) else ("", "", who)
+        keys = [
+            key
             for key in self._keys.values()
-            if name in (key.name, key.public) and key.revoked is None
+            if key.revoked is None
+            and (name == key.name or who == key.public)
+            and (not colon or _kind(key.role) == kind)
         ]
-        dead = [
-            msgspec.structs.replace(token, expires=min(token.expires, now))
+        tokens = [
+            token
             for token in self._tokens.values()
-            if token.name == name
+            if token.name == name and (not colon or _kind(token.role) == kind)
         ]
-        if not gone and not dead:
+        kinds = {_kind(one.role) for one in (*keys, *tokens)}
+        if len(kinds) > 1:
+            raise Refused(
+                f"Both a workstation and a person are called {name!r}",
+                hint=f"say which: workstation:{name} or person:{name}",
+            )
+        if not kinds:
             names = sorted({key.name for key in self._keys.values() if key.revoked is None})
             raise Refused(
-                f"Nobody here is called {name!r}",
+                f"Nobody here is called {who!r}",
                 hint=f"names are: {', '.join(names)}" if names else "nobody has joined yet",
             )
+        gone = [msgspec.structs.replace(key, revoked=now) for key in keys]
+        dead = [msgspec.structs.replace(token, expires=min(token.expires, now)) for token in tokens]
         for key in gone:
             self._keys[key.public] = key
             self._allowed.remove(key.public)
@@ -228,6 +243,10 @@ class People:
                     hint="choose another name with --name,"
                     f" or first: coordinator keys revoke {key.name}",
                 )
+
+
+def _is_qualified(who: str) -> bool:
+    return who.startswith(("workstation:", "person:"))
 
 
 def _kind(role: Role) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from fallow.coordinator.verbs.options import example
+from fallow.shared.errors import FallowError
 
 
 @click.command(
@@ -48,4 +49,12 @@ def serve(
     from fallow.coordinator.server import Server
 
     settings = load_settings((data_dir or default_data_dir()).absolute(), config, listen, advertise)
-    Server(settings).run(lambda address: print(f"ready {address}", flush=True))
+    try:
+        Server(settings).run(lambda address: print(f"ready {address}", flush=True))
+    except OSError as error:
+        raise FallowError(
+            f"The coordinator cannot use its data folder {settings.data_dir}",
+            f"The system says: {error}.",
+            "look whether the disk is full and the folder this user's, or choose another"
+            " with --data-dir",
+        ) from None
