@@ -198,7 +198,7 @@ class People:
             for token in self._tokens.values()
             if token.name == name and (not colon or _kind(token.role) == kind)
         ]
-        kinds = {_kind(one.role) for one in (*keys, *tokens)}
+        kinds = {_kind(key.role) for key in keys} | {_kind(token.role) for token in tokens}
         if len(kinds) > 1:
             raise Refused(
                 f"Both a workstation and a person are called {name!r}",
