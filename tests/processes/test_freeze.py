@@ -143,6 +143,22 @@ def test_a_job_that_does_not_obey_is_killed(start: Start) -> None:
     assert run.ending() == ExitStatus(137)
 
 
+def test_output_is_whole_however_often_it_was_frozen(start: Start) -> None:
+    run = start("/bin/sh", "-c", "i=0; while [ ! -e stop ]; do i=$((i+1)); echo $i; done; exit 3")
+    run.said("1\n")
+    for _ in range(20):
+        assert run.tree.freeze().complete
+        size = run.stdout.stat().st_size
+        assert run.tree.frozen()
+        assert run.stdout.stat().st_size == size
+        run.tree.thaw()
+        wait_until(lambda s=size: run.stdout.stat().st_size > s, 20, "more output")  # type: ignore[misc]
+    (run.work / "stop").touch()
+    assert run.ending() == ExitStatus(3)
+    numbers = [int(line) for line in run.stdout.read_text().splitlines()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_what_a_job_uses_is_counted(start: Start) -> None:
     run = start(
         "/bin/sh", "-c", "sh -c 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done'; sleep 60"

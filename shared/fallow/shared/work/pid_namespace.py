@@ -75,10 +75,8 @@ class PidNamespace:
         self._proc: int | None = None
 
     def members(self) -> tuple[int, ...]:
-        roots = {self._wrapper.pid: 0}
-        if self._first_process() is not None:
-            roots[self._first_pid] = 2
-        return tuple(n.pid for n in below(roots) if n.depth > 2 and not n.stat.gone)
+        nodes = below(self._roots())
+        return tuple(node.pid for node in nodes if node.depth > 2 and not node.stat.gone)
 
     def freeze(self, within: float = 5.0) -> Tally:
         started = time.monotonic()
@@ -141,16 +139,23 @@ class PidNamespace:
                 os.close(descriptor)
         self._first = self._proc = None
 
+    def _roots(self) -> dict[int, int]:
+        # The number of a wrapper that has ended may soon be that of somebody else's process.
+        roots = {} if self._wrapper.ended() else {self._wrapper.pid: 0}
+        if self._first_process() is not None and self._first_lives():
+            roots[self._first_pid] = 2
+        return roots
+
     def _stats(self) -> list[procfs.Stat]:
         inside = self._inside()
         if inside is not None:
             return list(procfs.table(inside).values())
-        return [node.stat for node in below({self._wrapper.pid: 0}) if node.depth]
+        return [node.stat for node in below(self._roots()) if node.depth]
 
     def _listing(self, inside: int | None) -> Listing:
         if inside is not None:
             return lambda: sorted(procfs.pids(inside))
-        return lambda: [node.pid for node in below({self._wrapper.pid: 0})]
+        return lambda: [node.pid for node in below(self._roots())]
 
     def _first_process(self) -> int | None:
         """The held first process of the namespace, None while bubblewrap is still setting up."""
@@ -191,7 +196,7 @@ class PidNamespace:
                     procfs.send(process, signal.SIGKILL)
 
     def _kill_before_there_is_a_first(self) -> None:
-        for node in below({self._wrapper.pid: 0}):
+        for node in below(self._roots()):
             if node.depth:
                 with procfs.held(node.pid) as process:
                     stat = None if process is None else procfs.stat_of_held(process)
