@@ -53,6 +53,7 @@ from fallow.shared.messages import (
     ClientReply,
     CoordinatorMessage,
     Hello,
+    JobSpec,
     Kill,
     Missing,
     Nodes,
@@ -71,7 +72,14 @@ from fallow.shared.messages import (
 )
 from fallow.shared.messages import Resources as Offer
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Exit, Exited, Finished, Running, RunState, Verdict
+from fallow.shared.runs import Exit, Exited, Finished, Running, RunState, StopReason, Verdict
+from fallow.shared.work import run_words
+from fallow.shared.work.build import build_id, is_build
+from fallow.shared.work.phases import Process
+from fallow.tray import core_words as words
+from fallow.tray.core import Core as AgentCore
+from fallow.tray.core import Settings
+from fallow.tray.presence import Policy, Reading
 
 ANA = Caller("ana", "submitter")
 GIB = 1 << 30
@@ -422,3 +430,122 @@ def sweep_batch(
         ),
         resources=Resources(cpus=cpus, memory=memory),
     )
+
+
+# --- workstation half -----------------------------------------------------------------------------
+
+
+class FakeDesk:
+    """An agent's core without a shell: events in, effects out as short words; messages encoded.
+
+    `AttemptId`s are written as job-number, builds as "build". The desk is free at the start.
+    """
+
+    def __init__(self, *, cpus: int = 2, in_place: bool = False, unable: str | None = None) -> None:
+        self.now = Moment(1000.0, 1_000_000.0)
+        self.settings = Settings(
+            host="desk",
+            boot_id="boot-1",
+            version="0",
+            resources=Offer(cpus, 8 * GIB),
+            policy=Policy(idle_after=600.0, settle=30.0),
+            in_place=in_place,
+            unable=unable,
+        )
+        self.core = AgentCore(self.settings, self.now)
+        self.touched = self.now.boot - 700.0
+        self.now = self.now.plus(40.0)
+        self.reports: list[Report] = []
+        self._n = 0
+
+    def do(self, event: words.Event) -> list[str]:
+        """What follows from the event, then what the end of the turn adds."""
+        effects = self.core.handle(event, self.now)
+        effects += self.core.turn(self.now)
+        return [text for each in effects if (text := self._text(each))]
+
+    def online(self) -> None:
+        """A session in which the first Report has been taken in, at a free desk."""
+        self.look()
+        self.do(words.Connected())
+        self.do(words.Said(Welcome(1, 5.0, "desk")))
+        self.do(words.Said(Ack(1)))
+
+    def look(self) -> list[str]:
+        """The sensors say what there is to see."""
+        reading = Reading("keys", "input", healthy=True, last_activity=self.touched)
+        return self.do(words.Seen("tray-1", (reading,)))
+
+    def touch(self) -> list[str]:
+        """Somebody presses a key."""
+        self.touched = self.now.boot
+        return self.look()
+
+    def wait(self, seconds: float) -> list[str]:
+        """Time passes, and what is due by then is done."""
+        self.now = self.now.plus(seconds)
+        return self.do(words.Expired())
+
+    def assign(self, job: JobSpec, index: int = 1, number: int = 1) -> list[str]:
+        self._n += 1
+        return self.said(Assign(self._n, AttemptId("b", index, number), job))
+
+    def withdraw(self, why: StopReason, index: int = 1, grace: float = 10.0) -> list[str]:
+        self._n += 1
+        return self.said(Withdraw(self._n, AttemptId("b", index, 1), why, grace))
+
+    def said(self, message: CoordinatorMessage) -> list[str]:
+        return self.do(words.Said(decode_for_agent(encode(message))))
+
+    def happened(self, event: run_words.Event, index: int = 1) -> list[str]:
+        return self.do(words.Happened(AttemptId("b", index, 1), event))
+
+    def build(self, event: run_words.Event) -> list[str]:
+        return self.do(words.Happened(build_id("b"), event))
+
+    def running(self, job: JobSpec, index: int = 1) -> None:
+        """A run without a build, brought to life."""
+        self.assign(job, index)
+        self.happened(run_words.Staged(built=True), index)
+        self.happened(run_words.Placed(), index)
+        self.happened(run_words.Spawned(Process("boot-1", 100 + index, 1)), index)
+
+    def restart(self, *, same_boot: bool = True) -> list[str]:
+        """The agent dies and comes back with its records, blind as at every start."""
+        runs = [(run, same_boot) for run in self.core.work.runs.values()]
+        builds = [(build, same_boot) for build in self.core.work.builds.values()]
+        pause, forever = self.core.pause, self.core.paused_for_ever
+        self.core = AgentCore(self.settings, self.now)
+        effects = self.core.restore(runs, builds, pause, forever, self.now)
+        return [text for each in effects if (text := self._text(each))]
+
+    @property
+    def phases(self) -> dict[str, str]:
+        return {
+            _brief(attempt): type(run.phase).__name__
+            for attempt, run in self.core.work.runs.items()
+        }
+
+    def _text(self, effect: words.Effect) -> str:
+        match effect:
+            case words.Order(attempt, order):
+                return f"{type(order).__name__} {_brief(attempt)}"
+            case words.SaveRun(run):
+                return f"save {_brief(run.attempt)} {type(run.phase).__name__}"
+            case words.SaveBuild(build):
+                return f"save build {type(build.state).__name__}"
+            case words.HoldTraffic(held):
+                return "hold traffic" if held else "let traffic go"
+            case words.Send(message):
+                said = decode_from("workstation", encode(message))
+                if isinstance(said, Report):
+                    self.reports.append(said)
+                return f"say {type(said).__name__}"
+            case words.Publish():
+                return ""
+            case _:
+                return type(effect).__name__
+
+
+def _brief(attempt: AttemptId) -> str:
+    return "build" if is_build(attempt) else f"{attempt.index}-{attempt.number}"

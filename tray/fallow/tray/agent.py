@@ -264,6 +264,7 @@ class Agent:
             self._retry_at = now.boot + RETRY_UPLOADS_EVERY
             self._bench.retry_uploads()
         self._drain()
+        self._local.flush()
         self._do(self._core.turn(self._clock.now()))
 
     def _deadline(self) -> float | None:

@@ -137,6 +137,7 @@ class Visitor:
         self.subscribed = False
         self.inbox = _Inbox()
         self.unsent = bytearray()
+        self.newest = b""
 
 
 class LocalServer:
@@ -184,9 +185,14 @@ class LocalServer:
         frame = _frame(StatusIs(status))
         for visitor in subscribers:
             # One that does not read gets the newest only, not all that it has missed.
-            if not visitor.unsent:
-                visitor.unsent += frame
+            visitor.newest = frame
             self._send(visitor)
+
+    def flush(self) -> None:
+        """Send on what a visitor had no room for; to be called now and then."""
+        for visitor in list(self._visitors.values()):
+            if visitor.unsent or visitor.newest:
+                self._send(visitor)
 
     def close(self) -> None:
         for visitor in list(self._visitors.values()):
@@ -247,7 +253,10 @@ class LocalServer:
 
     def _send(self, visitor: Visitor) -> None:
         try:
-            while visitor.unsent:
+            while visitor.unsent or visitor.newest:
+                if not visitor.unsent:
+                    visitor.unsent += visitor.newest
+                    visitor.newest = b""
                 count = visitor.connection.send(visitor.unsent)
                 del visitor.unsent[:count]
         except BlockingIOError:

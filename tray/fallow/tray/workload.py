@@ -160,11 +160,11 @@ class Workload:
             return []
         after, effects = builds.handle(before, event, now)
         self.builds[batch] = after
-        self.urgent = self.urgent or isinstance(after.state, builds.Built | builds.Failed)
         orders: list[words.Effect] = [words.Order(build_id(batch), each) for each in effects]
         if after == before:
             return orders
         self.changed = True
+        self.urgent = self.urgent or isinstance(after.state, builds.Built | builds.Failed)
         if isinstance(after.state, builds.Abandoned | builds.Impossible):
             return orders
         return [words.SaveBuild(after), *orders]
