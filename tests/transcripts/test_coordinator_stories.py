@@ -210,6 +210,22 @@ def test_a_build_that_fails_everywhere_holds_the_batch_and_says_where_the_logs_a
     assert "build_output_desk.txt, build_output_loft.txt" in held.why
 
 
+def test_a_workstation_that_was_set_up_anew_may_build_again(
+    office: FakeCoordinator, desk: ScriptedAgent, loft: ScriptedAgent
+) -> None:
+    loft.bye()
+    office.submit(sweep_batch(jobs=1, build=True))
+    uid = office.uid("sweep")
+    desk.read()
+    desk.builds[uid] = BuildReport(uid, "k", "failed")
+    desk.run(Declined("build_failed"))
+    office.pass_time(10)
+    assert desk.report() == []
+    desk.builds.clear()
+    desk.hello()
+    assert desk.report() == ["assign 0#2"]
+
+
 def test_a_build_log_that_may_have_been_lost_with_the_process_is_written_again(
     office: FakeCoordinator, desk: ScriptedAgent
 ) -> None:

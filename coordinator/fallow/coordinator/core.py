@@ -6,9 +6,8 @@ saves all of a Step before it sends or does any of it, and calls `plan` once per
 
 from msgspec.structs import replace
 
-from fallow.coordinator import asking, hearing, invariants, lookup, status
+from fallow.coordinator import asking, hearing, invariants, lookup, placing, status
 from fallow.coordinator import attempt as attempts
-from fallow.coordinator import job as jobs
 from fallow.coordinator.attempt import is_over
 from fallow.coordinator.events import (
     AgentSaid,
@@ -26,22 +25,17 @@ from fallow.coordinator.events import (
     ToNode,
 )
 from fallow.coordinator.lives import (
-    assign,
     happen,
-    happen_to_job,
     is_committing,
     spec_of,
     stop,
 )
-from fallow.coordinator.plan import Group, Placement, plan, unfit
 from fallow.coordinator.records import (
-    Assigned,
     AttemptRecord,
     Done,
     JobRecord,
     Loaded,
     NodeRecord,
-    Queued,
 )
 from fallow.coordinator.world import LiveBatch, World
 from fallow.shared.errors import FallowError
@@ -107,15 +101,15 @@ class Core:
             if is_over(attempt):
                 world.charge(attempt)
             else:
-                self._watch(attempt, now)
+                placing.watch(world, attempt, now)
         return world.drain()
 
     def handle(self, event: Event, now: Moment) -> Step:
         """Take in one event; the Step's saves must be on disk before the rest of it is done."""
-        due = self.world.next_alarm()
+        due = self.world.alarms.next()
         if due is not None and now.boot - due > OVERSLEPT:
             for node in self.world.nodes.values():
-                node.heard += now.boot - due
+                node.heard = min(node.heard + now.boot - due, now.boot)
         match event:
             case AgentSaid(name, message):
                 hearing.hear(self.world, name, message, now)
@@ -136,23 +130,14 @@ class Core:
     def plan(self, now: Moment) -> Step:
         """Place queued jobs, if anything changed since the last time that could let one start."""
         world = self.world
-        if not world.plan_wanted:
-            return Step()
-        world.plan_wanted = False
-        groups = world.groups()
-        if groups:
-            every = (node.seat(now) for node in world.nodes.values() if not node.record.revoked)
-            seats = [seat for seat in every if seat is not None]
-            for placement in plan(groups, seats, world.shares(now.wall)):
-                self._place(placement, now)
-            for group in groups:
-                if any(group.batch in seat.failed_builds for seat in seats):
-                    self._hold_unbuildable(group, now)
+        if world.plan_wanted:
+            world.plan_wanted = False
+            placing.place_all(world, now)
         return world.drain()
 
     def deadline(self) -> float | None:
         """The boot-clock second at which Expired is due, or None."""
-        return self.world.next_alarm()
+        return self.world.alarms.next()
 
     def check(self) -> list[str]:
         """Every rule about the whole that does not hold; empty unless there is a bug."""
@@ -262,7 +247,7 @@ class Core:
 
     def _on_expired(self, now: Moment) -> None:
         world = self.world
-        for _, what, whom, index in world.due(now):
+        for _, what, whom, index in world.alarms.take_due(now.boot):
             match what:
                 case "replan":
                     world.plan_wanted = True
@@ -285,54 +270,6 @@ class Core:
                 silent_at = now.boot + lost_after
             if record.id in node.attempts:
                 world.watch(node, silent_at)
-
-    # --- placing ----------------------------------------------------------------------------------
-
-    def _place(self, placement: Placement, now: Moment) -> None:
-        world = self.world
-        job = world.job(placement.job)
-        node = world.nodes[placement.node]
-        assert job is not None
-        batch = world.batches[job.id.batch]
-        record = AttemptRecord(
-            id=AttemptId(job.id.batch, job.id.index, job.attempts + 1),
-            node=placement.node,
-            state=Assigned(),
-            cpus=placement.cpus,
-            memory=placement.memory,
-            whole=placement.whole,
-            assigned=now.wall,
-        )
-        world.put_attempt(record)
-        happen_to_job(world, job, jobs.Placed(record.id.number), now)
-        world.say(now.wall, "assigned", batch, job, record)
-        node.last_batch = job.id.batch
-        assign(world, node, record, now)
-        self._watch(record, now)
-
-    def _watch(self, record: AttemptRecord, now: Moment) -> None:
-        lost_after = self.world.batches[record.id.batch].record.lost_after
-        self.world.watch(self.world.nodes[record.node], now.boot + lost_after)
-
-    def _hold_unbuildable(self, group: Group, now: Moment) -> None:
-        """Hold a group's jobs when its build failed on every workstation that could run them."""
-        world = self.world
-        failed = []
-        for node in world.nodes.values():
-            seat = node.seat(now)
-            if node.record.revoked is not None or seat is None or unfit(group, seat) is not None:
-                continue
-            if group.batch not in seat.failed_builds:
-                return
-            failed.append(node.name)
-        if not failed:
-            return
-        logs = ", ".join(f"build_output_{name}.txt" for name in sorted(failed))
-        why = f"the build failed on every workstation that fits; see {logs} among the results"
-        for index in list(group.jobs):
-            job = world.job(JobId(group.batch, index))
-            if job is not None and type(job.state) is Queued:
-                happen_to_job(world, job, jobs.Hold(why), now)
 
     def _count_success(self, batch: LiveBatch, job: JobRecord) -> None:
         record = status.current_attempt(self.world, job)

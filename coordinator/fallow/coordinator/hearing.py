@@ -105,9 +105,10 @@ def _hear_report(world: World, node: Workstation, report: Report, now: Moment) -
         world.plan_wanted = True
     node.heard = now.boot
     _hear_verdict(world, node, report, now)
-    if report.builds:
-        for build in report.builds:
-            _hear_build(world, node, build, now)
+    for build in report.builds:
+        _hear_build(world, node, build, now)
+    if len(node.builds) > len(report.builds):
+        _forget_builds(world, node, report)
     strays = 0
     runs = {}
     for run in report.runs:
@@ -165,6 +166,14 @@ def _hear_build(world: World, node: Workstation, build: BuildReport, now: Moment
         world.say(now.wall, kind, batch, node=node.name, text=build.text)
     if build.log is not None and (was is None or was.log != build.log):
         world.do(keep_log(world, record))
+
+
+def _forget_builds(world: World, node: Workstation, report: Report) -> None:
+    """A build that is not reported is not there: it may be tried again, even if it had failed."""
+    there = {build.batch for build in report.builds}
+    for uid in [uid for uid in node.builds if uid not in there]:
+        del node.builds[uid]
+        world.plan_wanted = True
 
 
 def keep_log(world: World, build: BuildRecord) -> KeepBuildLog:

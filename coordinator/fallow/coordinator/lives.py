@@ -199,7 +199,7 @@ def _watch_quick_failures(world: World, record: AttemptRecord, now: Moment) -> N
     if any(each.closed(now) is None for each in others):
         node.quarantined = now.boot + nodes.QUARANTINE
         node.quick.clear()
-        world.alarm(node.quarantined, "replan")
+        world.alarms.add(node.quarantined, "replan")
         world.say(
             now.wall, "quarantined", node=node.name, text=f"{len(recent)} different jobs failed"
         )

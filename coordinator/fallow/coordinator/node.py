@@ -101,9 +101,8 @@ class Workstation:
         self.last_batch: str | None = None
         self.quick: deque[tuple[float, JobId]] = deque(maxlen=4 * QUICK_FAILURES)
         self.quarantined: float | None = None  # boot-clock end
-        self.watched: float | None = (
-            None  # boot-clock second at which an alarm asks if it is silent
-        )
+        # The boot-clock second at which an alarm asks if it is silent.
+        self.watched: float | None = None
 
     @property
     def name(self) -> str:

@@ -4,10 +4,9 @@ Not the rules: this keeps counts, queues and alarms in step with the records tha
 Mutable, and touched only from within one step; the records in it are frozen.
 """
 
-import heapq
 from collections.abc import Iterable
-from typing import Literal, TypeAlias
 
+from fallow.coordinator.alarms import Alarms
 from fallow.coordinator.attempt import is_over
 from fallow.coordinator.events import Do, Send, Step
 from fallow.coordinator.fairshare import LIVE_WEIGHT, Usage, charge, fade
@@ -37,9 +36,6 @@ from fallow.shared.jobspec import Specifications
 from fallow.shared.messages import JobStateName
 from fallow.shared.moments import Deadline, Moment
 from fallow.shared.sweep import Expansion
-
-Alarm: TypeAlias = tuple[float, Literal["silence", "refile", "replan"], str, int]
-"""Boot-clock seconds, what to do then, and for which workstation, or batch and job."""
 
 _ADVANCE: dict[JobStateName, int] = {
     "stopping": 0,
@@ -97,7 +93,7 @@ class World:
         self.nodes: dict[str, Workstation] = {}
         self.usage: dict[str, Usage] = {}
         self.committing: dict[JobId, AttemptId] = {}
-        self.alarms: list[Alarm] = []
+        self.alarms = Alarms()
         self.plan_wanted = True
         self._orders = 0
         self._save: list[Save] = []
@@ -319,7 +315,7 @@ class World:
             left = state.not_before.remaining(now, self.boot_id)
             if left > 0:
                 batch.queue.set_aside(index)
-                self.alarm(now.boot + left, "refile", job.id.batch, index)
+                self.alarms.add(now.boot + left, "refile", job.id.batch, index)
                 return
         kind = batch.kind(index)
         if state.avoid:
@@ -330,7 +326,7 @@ class World:
             if avoid:
                 kind = kind._replace(avoid=tuple(avoid))
                 first = min(left_by_node[node] for node in avoid)
-                self.alarm(now.boot + first, "refile", job.id.batch, index)
+                self.alarms.add(now.boot + first, "refile", job.id.batch, index)
         batch.queue.add(index, kind)
         self.plan_wanted = True
 
@@ -342,31 +338,11 @@ class World:
             batch.queue.drop(id.index, batch.kind(id.index))
             self._file(batch, job, job.state, now)
 
-    def alarm(
-        self,
-        boot: float,
-        what: Literal["silence", "refile", "replan"],
-        whom: str = "",
-        index: int = 0,
-    ) -> None:
-        """Ask for an Expired at this boot-clock second."""
-        heapq.heappush(self.alarms, (boot, what, whom, index))
-
     def watch(self, node: Workstation, boot: float) -> None:
         """Look at this boot-clock second, or an earlier one, whether the workstation is silent."""
         if node.watched is None or boot < node.watched:
             node.watched = boot
-            self.alarm(boot, "silence", node.name)
-
-    def next_alarm(self) -> float | None:
-        return self.alarms[0][0] if self.alarms else None
-
-    def due(self, now: Moment) -> list[Alarm]:
-        """Take the alarms that have come."""
-        found = []
-        while self.alarms and self.alarms[0][0] <= now.boot:
-            found.append(heapq.heappop(self.alarms))
-        return found
+            self.alarms.add(boot, "silence", node.name)
 
     def deadline(self, seconds: float, now: Moment) -> Deadline:
         return Deadline.after(seconds, now, self.boot_id)
