@@ -121,6 +121,8 @@ class Records:
         """All builds; one whose record is damaged is as good as not there."""
         found = []
         for folder in sorted(self._builds.iterdir()):
+            if folder.name.startswith("."):
+                continue
             try:
                 found.append(_builds.decode((folder / "build.json").read_bytes()))
             except (OSError, msgspec.MsgspecError) as error:

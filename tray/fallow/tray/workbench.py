@@ -4,6 +4,7 @@ Not the decisions (`core`) nor the loop (`agent`). All methods are for the loop'
 slow goes to the workshop or the data thread, whose answers come back as posted facts.
 """
 
+import contextlib
 import functools
 import logging
 import os
@@ -202,7 +203,11 @@ class Workbench:
 
     def clean_up(self, strays: Iterable[Path]) -> None:
         """At the start, when all has been found: remove what belongs to nothing."""
-        for place in strays:
+        for number, place in enumerate(strays):
+            # Out of the way at once: a run or a build of the same name may begin meanwhile.
+            aside = place.with_name(f".removed-{os.getpid()}-{number}")
+            with contextlib.suppress(OSError):
+                place = place.rename(aside)
             self._workshop.do(place, functools.partial(files.remove, place))
         self._spool.remove_strays()
 
@@ -268,8 +273,14 @@ class Workbench:
         if fetching is None or self._carrier is None:
             return
         for hash in fetching.missing:
-            if not any(hash in each.missing for each in self._fetching.values()):
+            if not self._moves(hash):
                 self._carrier.cancel(hash)
+
+    def _moves(self, hash: str) -> bool:
+        """Whether some run still waits for this blob, in whichever direction."""
+        return any(hash in each.missing for each in self._fetching.values()) or any(
+            hash in each for each in self._uploading.values()
+        )
 
     # --- files ---
 
@@ -307,6 +318,8 @@ class Workbench:
                 root, size = self._spool.take_build(folder, work, keep)
             else:
                 root, size = self._spool.take_run(folder, work)
+            # Here already: who drops the run before it is told so must find what to release.
+            self._roots[attempt] = root
         except (FallowError, OSError) as error:
             log.warning("the outputs of %s cannot be saved: %s", attempt, _say(error))
             self._post(attempt, run_words.CollectFailed(_say(error)))
@@ -357,7 +370,7 @@ class Workbench:
         if self._carrier is None:
             return
         for hash in items:
-            if not any(hash in each for each in self._uploading.values()):
+            if not self._moves(hash):
                 self._carrier.cancel(hash)
 
     def _drop(self, attempt: AttemptId, job: JobSpec | None) -> None:
@@ -366,7 +379,6 @@ class Workbench:
         handle = self._let_go(attempt)
         if handle is not None:
             handle.close()
-        root = self._roots.pop(attempt, None)
         self._from_before.discard(attempt)
         folder = self._records.folder(attempt)
         places = [folder / "scratch", *self._own_work(attempt, job)]
@@ -374,6 +386,7 @@ class Workbench:
         def clear() -> None:
             for place in places:
                 files.remove(place)
+            root = self._roots.pop(attempt, None)
             if root is not None:
                 self._spool.release(root, is_build(attempt))
 
@@ -394,7 +407,9 @@ class Workbench:
         folder, work = self._records.folder(attempt), self._work_of(attempt, job)
         try:
             plan = self._plan(work, folder / "scratch")
-            handle = processes.spawn(_order_of(attempt, job, plan, folder, self._jobs.nice))
+            order = _order_of(attempt, job, plan, folder, self._jobs.nice)
+            _refuse_nul(order)
+            handle = processes.spawn(order)
         except FallowError as error:
             self._tell(attempt, run_words.NotSpawned("sandbox", str(error)))
             return
@@ -454,6 +469,8 @@ class Workbench:
             self._follow(attempt, job, handle)
             return
         ending = processes.ending(status)
+        if isinstance(ending, Vanished) and not processes.sweep(status):
+            log.warning("%s: what is left of it cannot be ended yet", attempt)
         if isinstance(ending, NeverStarted):
             self._tell(attempt, run_words.NotSpawned("sandbox", self._last_words(attempt)))
         else:
@@ -513,6 +530,12 @@ def _order_of(
         env={**env, **extra},
         nice=nice,
     )
+
+
+def _refuse_nul(order: processes.Spawn) -> None:
+    """No program can be given one, and in the options of the sandbox it would begin another."""
+    if any("\0" in word for word in (*order.argv, *order.env, *order.env.values())):
+        raise FallowError("the coordinator sent a command with a NUL character in it")
 
 
 def _status_of(folder: Path) -> Path:
