@@ -74,7 +74,8 @@ def rows() -> Iterator[Row]:
         shared.mkdir()
         pipe = Pipe(shared)
         group.serve()
-        group.workstation("desk", f'{FREE_DESK}[jobs]\nread_only = ["{shared}"]\n')
+        # At the priority of the floor, so that other work on this computer slows both alike.
+        group.workstation("desk", f'{FREE_DESK}[jobs]\nnice = 0\nread_only = ["{shared}"]\n')
         work = group.folder / "work"
         work.mkdir()
         plan = SandboxPlan(
