@@ -272,6 +272,21 @@ def test_killed_while_offline_and_the_result_was_spooled_already(
     assert office.on_disk == {}
 
 
+def test_a_build_is_forgotten_when_its_log_is_here(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    office.submit(sweep_batch(jobs=1, build=True))
+    uid = office.uid("sweep")
+    desk.read()
+    desk.builds[uid] = BuildReport(uid, "k", "built")
+    assert desk.finish() == ["accepted 0#1 committed"]
+    assert office.shown("sweep") == ["succeeded"]
+    assert desk.report() == []
+    desk.builds[uid] = BuildReport(uid, "k", "built", "ef" * 32, 9)
+    assert desk.report() == ["forget 1"]
+    assert office.logs_kept() == [KeepBuildLog("ana", "sweep", "desk", "ef" * 32, 9)]
+
+
 def test_killed_and_removed_while_offline_for_long(
     office: FakeCoordinator, desk: ScriptedAgent
 ) -> None:

@@ -248,6 +248,8 @@ def _forgettable(world: World, report: Report) -> tuple[str, ...]:
     found = []
     for build in report.builds:
         batch = world.batches.get(build.batch)
-        if (batch is None or batch.ended) and build.batch not in in_use:
+        # Its log may still be on its way: told to forget the build, the workstation drops that too.
+        over = batch is None or (batch.ended and build.log is not None)
+        if over and build.batch not in in_use:
             found.append(build.batch)
     return tuple(found)
