@@ -221,8 +221,12 @@ class FakeCoordinator:
         """Die here and start again with what was saved; commits under way never happened."""
         self.post.clear()
         self.under_way.clear()
-        self.core = Core("boot-c")
         loaded = self.store.load()
+        world = self.core.world
+        assert {each.id: each for each in loaded.attempts} == world.attempts
+        jobs = {job.id: job for batch in world.batches.values() for job in batch.jobs}
+        assert {each.id: each for each in loaded.jobs} == jobs
+        self.core = Core("boot-c")
         step = self.core.restore(loaded, self.now)
         assert self.core.check() == []
         ended = {each.id for each in loaded.attempts if isinstance(each.state, Ended)}
