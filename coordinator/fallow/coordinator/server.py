@@ -102,6 +102,7 @@ class Server:
         self._build_outputs: list[archive.PutBuildOutput] = []
         self._unneeded: set[str] = set()
         self._sweep_at = 0.0
+        self._data: DataServer | None = None
         self._fatal: FallowError | None = None
 
     def run(self, ready: Callable[[str], None]) -> None:
@@ -129,6 +130,7 @@ class Server:
                 self._loop.watch(socket, partial(self._on_readable, socket, reception))
             self._archive.start()
             data_server.start()
+            self._data = data_server
             try:
                 with self._loop.stopped_by_signals():
                     self._on_turn()
@@ -296,6 +298,14 @@ class Server:
             self._sweep(now)
         except FallowError as error:
             self._end(error)
+        if self._data is not None and not self._data.alive:
+            self._end(
+                FallowError(
+                    "The coordinator can move no files any more",
+                    "This is a bug in Fallow; the lines above tell its authors more.",
+                    "start the coordinator again; nothing is lost",
+                )
+            )
 
     def _put_build_outputs(self) -> None:
         """Put those beside the jobs whose bytes are here; the others stay for a later turn."""

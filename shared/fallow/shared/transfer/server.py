@@ -63,6 +63,11 @@ class DataServer:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still serves; only a bug ends it by itself."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """End the thread; what is half here stays on disk and can go on later."""
         self._stopping.set()
