@@ -1,0 +1,138 @@
+"""The workbench between two orders: what is moved, kept and removed when they cross.
+
+Not processes (tests/processes) nor a whole agent (tests/main_job).
+"""
+
+import hashlib
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from fallow.shared.blobs import BlobStore
+from fallow.shared.ids import AttemptId
+from fallow.shared.messages import Argv, Input, JobSpec
+from fallow.shared.runs import Exited
+from fallow.shared.work import run_words
+from fallow.shared.work.sandbox import SandboxAbility
+from fallow.shared.work.staging import make_work_folder
+from fallow.tray.config import Jobs
+from fallow.tray.records import Records
+from fallow.tray.spool import Spool
+from fallow.tray.workbench import Workbench
+from waiting import wait_until
+
+EMPTY = hashlib.sha256(b"").hexdigest()
+ONE, TWO = AttemptId("abcd1234", 0, 1), AttemptId("abcd1234", 1, 1)
+
+
+class Carried:
+    """A carrier that only remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.cancelled: list[str] = []
+
+    def download(self, hash: str, size: int) -> None:
+        pass
+
+    def upload(self, hash: str, size: int, path: Path | None = None) -> None:
+        pass
+
+    def cancel(self, hash: str) -> None:
+        self.cancelled.append(hash)
+
+
+class Nobody:
+    """Watches no process, since none is started."""
+
+    def watch(self, source: int, ready: Callable[[], None]) -> None:
+        pass
+
+    def unwatch(self, source: int) -> None:
+        pass
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.records = Records(folder, "boot")
+        self.spool = Spool(folder / "spool")
+        self.carrier = Carried()
+        self.facts: list[tuple[AttemptId, run_words.Event]] = []
+        self.bench = Workbench(
+            records=self.records,
+            cache=BlobStore(folder / "cache", durable=False),
+            spool=self.spool,
+            jobs=Jobs(sandbox="none"),
+            ability=SandboxAbility("none"),
+            in_place=False,
+            boot_id="boot",
+            watcher=Nobody(),
+            post=lambda attempt, fact: self.facts.append((attempt, fact)),
+            tell=lambda attempt, fact: self.facts.append((attempt, fact)),
+        )
+        self.bench.carry_with(self.carrier)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Generator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.bench.close()
+
+
+def job(*inputs: Input, words: tuple[str, ...] = ("true",)) -> JobSpec:
+    return JobSpec("ana", "sweep", "j", "ana", Argv(words), 1, inputs=inputs)
+
+
+def has_ended(desk: Bench, attempt: AttemptId, text: str) -> None:
+    work = desk.records.folder(attempt) / "work"
+    work.parent.mkdir()
+    make_work_folder(work)
+    (work / "distribute_save" / "result").write_text(text)
+
+
+def test_a_run_killed_while_it_is_collected_leaves_nothing_in_the_spool(desk: Bench) -> None:
+    has_ended(desk, ONE, "a result")
+    desk.bench.order(ONE, run_words.Collect(Exited(0)), job())
+    desk.bench.order(ONE, run_words.Drop(), job())
+    wait_until(lambda: desk.facts, 10, "the outputs to be collected")
+    assert isinstance(desk.facts[0][1], run_words.OutputsHashed)
+    wait_until(lambda: desk.spool.blobs.hashes() == {EMPTY}, 10, "the spool to be empty")
+
+
+def test_a_blob_that_another_run_waits_for_is_not_cancelled(desk: Bench) -> None:
+    has_ended(desk, ONE, "shared")
+    desk.bench.order(ONE, run_words.Collect(Exited(0)), job())
+    desk.bench.close()
+    ((_, hashed),) = desk.facts
+    assert isinstance(hashed, run_words.OutputsHashed)
+    shared = hashlib.sha256(b"shared").hexdigest()
+    wanted = job(Input("a", shared, 6))
+    desk.bench.order(ONE, run_words.Upload(hashed.manifest), job())
+    desk.bench.order(TWO, run_words.Fetch(), wanted)
+    desk.bench.order(ONE, run_words.Drop(), job())
+    assert shared not in desk.carrier.cancelled
+    assert hashed.manifest in desk.carrier.cancelled
+    desk.bench.order(TWO, run_words.Drop(), wanted)
+    assert shared in desk.carrier.cancelled
+
+
+def test_what_belongs_to_nothing_is_out_of_the_way_at_once(desk: Bench) -> None:
+    place = desk.records.build_folder("abcd1234")
+    (place / "work").mkdir(parents=True)
+    strays = desk.records.strays([])
+    desk.bench.clean_up(strays)
+    assert not place.exists()
+    assert desk.records.load_builds() == []
+    # A build of the same name begins while the old one is still being removed.
+    (place / "work").mkdir(parents=True)
+    desk.bench.close()
+    assert [each.name for each in place.parent.iterdir()] == ["abcd1234"]
+
+
+def test_a_command_with_a_nul_in_it_is_refused(desk: Bench) -> None:
+    has_ended(desk, ONE, "")
+    desk.bench.order(ONE, run_words.Spawn(), job(words=("true", "x\0--bind\0/\0/")))
+    ((_, refused),) = desk.facts
+    assert isinstance(refused, run_words.NotSpawned)
+    assert "NUL" in refused.text
