@@ -307,7 +307,9 @@ def _start(
 
     def run() -> None:
         try:
-            os.setpriority(os.PRIO_PROCESS, 0, spawn.nice)
+            # Only root may go back, and an agent that is nice itself has nice jobs.
+            nice = max(spawn.nice, os.getpriority(os.PRIO_PROCESS, 0))
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
             if spawn.sandbox.layout == "hidden" and spawn.sandbox.scoped:
                 landlock.confine_this_thread()
             with spawn.stdout.open("ab") as stdout, spawn.stderr.open("ab") as stderr:
