@@ -4,6 +4,7 @@ Not the workstation's side, which is scripted here.
 """
 
 import json
+import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -388,3 +389,37 @@ def test_a_file_that_changes_after_it_was_read_is_not_sent(
     assert str(mesh) in str(refused.value)
     assert "submit again" in refused.value.hint
     assert not (coordinator.data_dir / "blobs" / hash[:2] / hash[2:]).exists()
+
+
+def test_a_pull_that_was_cut_off_goes_on(
+    coordinator: Coordinator, batch_file: WriteBatch, tmp_path: Path
+) -> None:
+    big = random.Random(7).randbytes(64 << 20)
+    batch = batch_file(SWEEP.replace("[1, 2, 3]", "[1]"), **{"mesh.txt": "m"})
+    with ScriptedAgent(
+        tmp_path / "dino", coordinator.token("dino"), lambda job, n: Result({"big": big})
+    ):
+        assert coordinator.verbs.run("submit", batch, "--wait").code == 0
+    for once_more in range(10):
+        dest = tmp_path / f"here {once_more}"
+        if half_pulled(coordinator, dest):
+            break
+    else:
+        pytest.fail("every pull was through before it could be cut off")
+    coordinator.verbs.ok("pull", "sweep", "--dest", dest)
+    assert (dest / "ana/sweep/x1/big").read_bytes() == big
+    assert not (dest / "ana/sweep/.fallow-pull").exists()
+
+
+def half_pulled(coordinator: Coordinator, dest: Path) -> bool:
+    """Kill a pull after its first bytes; False when it was quicker."""
+    arriving = dest / "ana/sweep/.fallow-pull/tmp"
+
+    def received() -> int:
+        return max((path.stat().st_size for path in arriving.glob("*")), default=0)
+
+    pulling = coordinator.verbs.start("pull", "sweep", "--dest", dest)
+    wait_until(lambda: pulling.poll() is not None or received(), 20, "the first bytes")
+    pulling.kill()
+    pulling.communicate()
+    return received() > 0 and not (dest / "ana/sweep/x1/big").exists()
