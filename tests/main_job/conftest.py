@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +201,11 @@ def new_workstation(
     """Makes workstations that have joined the coordinator; ends them and all their jobs."""
     made: list[Workstation] = []
 
-    def make(name: str = "ws1", configuration: str | None = None) -> Workstation:
+    def make(
+        name: str = "ws1", configuration: str | None = None, around: Sequence[str] = ()
+    ) -> Workstation:
         workstation = Workstation(tmp_path / "workstations", name)
+        workstation.around = list(around)
         made.append(workstation)
         if configuration is not None:
             workstation.configure(configuration)

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from main_job.conftest import Coordinator
-from main_job.workstation import FREE_DESK, JOBS, Workstation, alive, stopped, ticks
+from main_job.workstation import (
+    FREE_DESK,
+    JOBS,
+    WITHOUT_BUBBLEWRAP,
+    Workstation,
+    alive,
+    stopped,
+    ticks,
+)
 from waiting import wait_until
 
 BUSY_TREE = Path(__file__).parents[1] / "processes" / "busy_tree.py"
@@ -297,3 +305,31 @@ def test_no_agent(tmp_path: Path) -> None:
     assert "tray agent" in done.stderr
     assert nobody.verb("pause", "soon").returncode == 2
     assert os.listdir(nobody.data_dir) == ["agent.toml"]
+
+
+def test_without_bubblewrap_jobs_run_only_where_the_owner_says_so(
+    coordinator: Coordinator,
+    new_workstation: Callable[..., Workstation],
+    batch_file: Callable[..., Path],
+) -> None:
+    workstation = new_workstation("ws1", FREE_DESK + JOBS, WITHOUT_BUBBLEWRAP)
+    told = workstation.status()
+    assert told["accepting"] is False
+    assert "bubblewrap" in told["notes"][0]
+    assert workstation.verb("doctor").returncode == 1
+    workstation.stop()
+    workstation.configure(FREE_DESK + JOBS + 'sandbox = "none"\n')
+    workstation.start()
+    # Two fit, but they share the place that the build was made for: one after the other.
+    text = (
+        "meta: {namespace: ana, batch_name: plain}\n"
+        "command:\n"
+        '  initialize: {run: "pwd > here; echo 0 > count"}\n'
+        '  run: "test $(pwd) = $(cat here) && test $(cat count) = 0 && echo 1 > count"\n'
+        "  sweep: {i: [1, 2, 3, 4]}\n  name: j{i}\n"
+        "resources: {cpus: 1, memory: 64MiB}\n"
+    )
+    done = coordinator.verbs.run("submit", batch_file(text), "--wait")
+    assert done.code == 0, done.err + workstation.errors
+    assert coordinator.counts("plain") == {"succeeded": 4}
+    wait_until(lambda: not workstation.left_on_disk(), 10, "the workstation to keep nothing")

@@ -6,6 +6,7 @@ Not the coordinator (conftest.py). The desk is free from the start unless a test
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ class Workstation:
         self.data_dir = folder / name
         self.data_dir.mkdir(parents=True)
         self.process: subprocess.Popen[bytes] | None = None
+        self.around: list[str] = []
         self._errors = folder / f"{name}.err"
         self.configure(FREE_DESK + "[offer]\ncpus = 2\n" + JOBS)
 
@@ -42,7 +44,7 @@ class Workstation:
         words = ["--join", token] if token else []
         with self._errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [SCRIPT, "agent", "--data-dir", self.data_dir, *words],
+                [*self.around, SCRIPT, "agent", "--data-dir", self.data_dir, *words],
                 env={**os.environ, "FALLOW_LOG": os.environ.get("LOG_OF_AGENT", "info")},
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
@@ -138,10 +140,18 @@ class Workstation:
 
     def _signal(self, number: int) -> int:
         assert self.process is not None
-        self.process.send_signal(number)
+        # Its own process, not the one that may be around it.
+        os.kill(int((self.data_dir / "agent.lock").read_text()), number)
         code = self.process.wait(30)
         self.process = None
         return code
+
+
+WITHOUT_BUBBLEWRAP = [
+    *("bwrap", "--dev-bind", "/", "/", "--ro-bind", "/dev/null", str(shutil.which("bwrap"))),
+    *("--die-with-parent", "--"),
+]
+"""Put before a command, it finds a computer on which bubblewrap cannot be started."""
 
 
 class Person:
