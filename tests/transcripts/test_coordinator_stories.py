@@ -210,6 +210,20 @@ def test_a_build_that_fails_everywhere_holds_the_batch_and_says_where_the_logs_a
     assert "build_output_desk.txt, build_output_loft.txt" in held.why
 
 
+def test_a_build_is_forgotten_only_once_its_log_is_here(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    office.submit(sweep_batch(jobs=1, build=True))
+    uid = office.uid("sweep")
+    desk.read()
+    desk.builds[uid] = BuildReport(uid, "k", "built")
+    desk.finish()
+    assert desk.report() == []
+    desk.builds[uid] = BuildReport(uid, "k", "built", "cd" * 32, 9)
+    assert desk.report() == ["forget 1"]
+    assert len(office.logs_kept()) == 1
+
+
 def test_a_workstation_that_was_set_up_anew_may_build_again(
     office: FakeCoordinator, desk: ScriptedAgent, loft: ScriptedAgent
 ) -> None:
