@@ -8,6 +8,7 @@ Not the decisions (`core`), nor how runs are worked on (`workbench`). Opposite: 
     pause.json        the owner's pause         local/        the socket for trays and commands
     runs/, builds/    one folder each, see `files`
     cache/            inputs, by hash           spool/        outputs until they are accepted
+    booted            the boot in which the cache was last used
 """
 
 import logging
@@ -34,7 +35,8 @@ from fallow.shared.work.build import build_id
 from fallow.shared.work.run import Refused
 from fallow.shared.work.sandbox import SandboxAbility, probe
 from fallow.tray import core_words as words
-from fallow.tray import machine, records
+from fallow.tray import eyes, files, machine, records
+from fallow.tray.cache import distrust_after_boot, make_room
 from fallow.tray.config import Config
 from fallow.tray.core import Core, Settings
 from fallow.tray.eyes import Eyes
@@ -69,6 +71,8 @@ log = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 3.0
 RETRY_UPLOADS_EVERY = 30.0
+LOOK_FOR_ROOM_EVERY = 60.0
+BLIND_AFTER = 20.0
 _FAREWELL = 0.2
 
 
@@ -94,6 +98,7 @@ class Agent:
         self._boot_id = boot_id()
         self._records = Records(data_dir, self._boot_id)
         self._cache = BlobStore(data_dir / "cache", durable=False)
+        distrust_after_boot(self._cache, data_dir / "booted", self._boot_id)
         self._member = load_membership(data_dir)
         self._config = config
         now = self._clock.now()
@@ -124,6 +129,8 @@ class Agent:
         self._data: DataClient | None = None
         self._progress_at = now.boot
         self._retry_at = now.boot
+        self._room_at = now.boot
+        self._looked_at = now.boot
         self._local = LocalServer(data_dir, on_request=self._asked, on_gone=self._gone)
         self._local.watch(self._loop)
         self._eyes = Eyes(self._clock, now.boot, self._loop.post)
@@ -228,8 +235,10 @@ class Agent:
         if isinstance(event, Moved):
             self._bench.moved(event.event)
             self._drain()
-        else:
-            self._step(event)
+            return
+        if isinstance(event, words.Seen):
+            self._looked_at = self._clock.now().boot
+        self._step(event)
 
     def _step(self, event: words.Event) -> None:
         try:
@@ -263,9 +272,24 @@ class Agent:
         if now.boot >= self._retry_at:
             self._retry_at = now.boot + RETRY_UPLOADS_EVERY
             self._bench.retry_uploads()
+        if now.boot >= self._room_at:
+            self._room_at = now.boot + LOOK_FOR_ROOM_EVERY
+            self._keep_room()
+        if now.boot - self._looked_at > BLIND_AFTER and eyes.SOURCE in self._core.sources:
+            # What they said last may be long untrue.
+            log.warning("this computer's own sensors have said nothing for %.0f s", BLIND_AFTER)
+            self._step(words.SourceGone(eyes.SOURCE))
         self._drain()
         self._local.flush()
         self._do(self._core.turn(self._clock.now()))
+
+    def _keep_room(self) -> None:
+        short = self._config.offer.disk_reserve - machine.free_disk(self._data_dir)
+        if short > 0:
+            work = self._core.work
+            jobs = [each.job for each in work.runs.values()]
+            jobs += [each.job for each in work.builds.values()]
+            make_room(self._cache, short, {hash for job in jobs for hash in files.blobs_of(job)})
 
     def _deadline(self) -> float | None:
         due = self._core.deadline()
@@ -348,11 +372,12 @@ class Agent:
                     if not self._save(self._records.save_build, build):
                         unsaved.add(build_id(build.batch))
                 case words.SavePause(pause, forever):
-                    self._records.save_pause(PauseRecord(pause, forever))
+                    self._save(self._records.save_pause, PauseRecord(pause, forever))
                 case words.HoldTraffic(held):
                     if self._data is not None:
                         (self._data.pause if held else self._data.resume)()
                 case words.ForgetInputs():
+                    # They stay for other batches, until the disk is short.
                     pass
                 case words.Send(message):
                     if self._control is not None:

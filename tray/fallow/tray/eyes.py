@@ -4,11 +4,14 @@ Not the trays' sensors, which come over the local socket, and no judge. Opposite
 which it posts all that it sees, every time, so that it can be noticed when nothing comes.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 
 from fallow.shared.clock import Clock
 from fallow.tray.core_words import Seen, Woke
+
+log = logging.getLogger(__name__)
 
 EVERY = 2.0
 SOURCE = "agent"
@@ -29,7 +32,8 @@ class Eyes:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join(2.0)
+        if self._thread.is_alive():
+            self._thread.join(2.0)
 
     def _look(self) -> None:
         # Imported here, in its own time: it brings D-Bus with it.
@@ -39,7 +43,13 @@ class Eyes:
         woke: float | None = None
         try:
             while not self._stopping.is_set():
-                facts = watch.facts(self._clock.now())
+                try:
+                    facts = watch.facts(self._clock.now())
+                except Exception:
+                    # Nothing is posted then, which the agent notices.
+                    log.exception("the sensors of this computer cannot be read")
+                    self._stopping.wait(EVERY)
+                    continue
                 if facts.woke != woke:
                     woke = facts.woke
                     self._post(Woke())

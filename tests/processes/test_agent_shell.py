@@ -1,0 +1,66 @@
+"""The agent's shell by itself: what it does when its own sensors or its disk fail.
+
+Not what it decides (tests/transcripts) nor a whole workstation (tests/main_job).
+"""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from fallow.shared.moments import Moment
+from fallow.tray import core_words as words
+from fallow.tray.agent import BLIND_AFTER, Agent
+from fallow.tray.config import Config
+from fallow.tray.presence import Policy, Reading
+
+VACANT = Reading("logind", "session", True, vacant=True)
+
+
+class ManualClock:
+    def __init__(self) -> None:
+        self.boot = 1000.0
+
+    def now(self) -> Moment:
+        return Moment(self.boot, 1.7e9 + self.boot)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, clock: ManualClock) -> Generator[Agent]:
+    made = Agent(tmp_path, Config(presence=Policy(idle_after=1.0, settle=1.0)), clock)
+    yield made
+    made._close()
+
+
+def why(agent: Agent) -> str:
+    return agent._status().verdict + (
+        f": {agent._status().reasons[0].kind}" if agent._status().reasons else ""
+    )
+
+
+def test_sensors_that_say_nothing_any_more_are_not_believed(
+    agent: Agent, clock: ManualClock
+) -> None:
+    agent._take(words.Seen("agent", (VACANT,)))
+    clock.boot += 5
+    agent._turn()
+    assert why(agent) == "away"
+    clock.boot += BLIND_AFTER + 1
+    agent._turn()
+    assert why(agent) == "barred: blind"
+    agent._take(words.Seen("agent", (VACANT,)))
+    assert why(agent) == "away"
+
+
+def test_a_pause_holds_although_it_cannot_be_written(
+    agent: Agent, clock: ManualClock, tmp_path: Path
+) -> None:
+    (tmp_path / "pause.new").mkdir()
+    agent._take(words.PauseAsked(3600.0))
+    agent._turn()
+    assert why(agent) == "barred: pause"
