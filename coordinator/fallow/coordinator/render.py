@@ -4,16 +4,21 @@ Not what is shown. rich is imported only when a table is printed, since JSON sho
 """
 
 import sys
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 import msgspec
 
 from fallow.shared.messages import JobStateName
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 SCHEMA = 1
+_BAR_AFTER = 0.4  # seconds: what is over by then needs no bar
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -107,18 +112,15 @@ def byte_progress(what: str, total: int | None, quiet: bool) -> Generator[Callab
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    moved = 0
+    with _Late(lambda: _byte_bar(what, total)) as late:
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda count: bar.advance(task, count)
+        def show(count: int) -> None:
+            nonlocal moved
+            moved += count
+            late.update(completed=moved)
+
+        yield show
 
 
 @contextmanager
@@ -127,22 +129,67 @@ def job_progress(what: str, quiet: bool) -> Generator[Callable[[Mapping[str, int
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (
-        TextColumn(escape(what)),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
+    with _Late(lambda: _job_bar(what)) as late:
 
         def show(counts: Mapping[str, int]) -> None:
             over = sum(counts.get(state, 0) for state in ("succeeded", "failed", "killed"))
             words = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-            bar.update(task, total=sum(counts.values()), completed=over, description=words)
+            late.update(total=sum(counts.values()), completed=over, description=words)
 
         yield show
+
+
+class _Late:
+    """A bar that appears only when there is something to wait for."""
+
+    def __init__(self, make: "Callable[[], Progress]") -> None:
+        self._make = make
+        self._begun = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, **changes: Any) -> None:
+        if self._bar is None and time.monotonic() - self._begun > _BAR_AFTER:
+            self._bar = self._make()
+            self._bar.start()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], **changes)
+
+
+def _byte_bar(what: str, total: int | None) -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    bar.add_task(what, total=total)
+    return bar
+
+
+def _job_bar(what: str) -> "Progress":
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn(escape(what)),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    bar.add_task("")
+    return bar
