@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from fallow.shared import messages as m
+from fallow.shared.ids import AttemptId
 from golden import sample_messages as samples
 
 FOLDER = Path(__file__).parent / "messages"
@@ -104,6 +105,14 @@ def test_a_role_may_say_its_verbs_and_no_other() -> None:
             else:
                 with pytest.raises(m.Malformed, match="may not say"):
                     m.decode_from(role, m.encode(message))
+
+
+@pytest.mark.parametrize("batch", ["../../x", "", "a/b", "A B", "x" * 40])
+def test_an_attempt_that_could_not_name_a_folder_is_refused(batch: str) -> None:
+    attempt = AttemptId(batch, 0, 1)
+    for message in (m.Withdraw(1, attempt, "kill", 1.0), m.Tail(1, attempt, "stdout", 0, 10)):
+        with pytest.raises(m.Malformed):
+            m.decode_for_agent(m.encode(message))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from fallow.shared.batch import Batch
-from fallow.shared.ids import AttemptId
+from fallow.shared.ids import AttemptId, parse_attempt
 from fallow.shared.runs import Manifest, OutputFile, Progress, RunState, StopReason, Verdict
 
 PROTOCOL = 1
@@ -598,11 +598,17 @@ def decode_from(role: Role, data: bytes) -> AgentMessage | Request:
 
 
 def decode_for_agent(data: bytes) -> CoordinatorMessage:
-    """Read what the coordinator sent to a workstation; Malformed if it is none of its messages."""
+    """Read what the coordinator sent to a workstation; Malformed if it is none of its messages.
+
+    Folders are called after attempts, so one whose batch is no plain word is refused here.
+    """
     try:
-        return _to_agent.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        message = _to_agent.decode(data)
+        if isinstance(message, Assign | Withdraw | Accepted | Missing | Tail):
+            parse_attempt(str(message.attempt))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise Malformed(str(error)) from None
+    return message
 
 
 def decode_reply(data: bytes) -> Reply:
