@@ -6,7 +6,7 @@ from pathlib import Path
 from fallow.coordinator import sweeping
 from fallow.coordinator.records import DropBatch
 from fallow.coordinator.results import Results
-from fallow.coordinator.store import Store
+from fallow.coordinator.store import Committing, Store
 from fallow.shared.blobs import BlobStore
 from store.made import HASH as INPUT
 from store.made import UID, a_batch, a_deposit, a_job, a_manifest, commit_one
@@ -35,7 +35,7 @@ def test_a_sweep_keeps_what_is_needed_or_young(
     store.commit([done])
     for file in done.files:
         age(blobs, file.hash)
-    sweeping.sweep(blobs, sweeping.needed(store, store.load().batches))
+    sweeping.sweep(blobs, sweeping.needed(store, blobs, store.load().batches))
     assert not blobs.has(old)
     assert blobs.has(young)
     assert blobs.has(input)
@@ -56,6 +56,17 @@ def test_a_removed_batch_frees_its_blobs_but_not_others(
     assert INPUT in hashes
     store.commit([DropBatch(UID)])
     results.remove_batch(UID, "ana", "sweep")
-    sweeping.free(blobs, hashes, sweeping.needed(store, [other]))
+    sweeping.free(blobs, hashes, sweeping.needed(store, blobs, [other]))
     assert blobs.has(shared)
     assert not blobs.has(next(file.hash for file in done.files if file.path == "own"))
+
+
+def test_a_removal_takes_nothing_from_a_commit_that_was_begun(
+    store: Store, blobs: BlobStore
+) -> None:
+    store.commit([a_batch(), a_job(0)])
+    manifest = a_manifest(blobs, {"stdout.txt": b"the same in many a batch\n", "stderr.txt": b""})
+    store.commit([Committing(a_deposit(manifest=manifest))])
+    before = blobs.hashes()
+    sweeping.free(blobs, before, sweeping.needed(store, blobs, []))
+    assert blobs.hashes() == before

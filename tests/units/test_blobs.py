@@ -175,3 +175,18 @@ def test_leftovers_of_a_crash_go_and_parts_stay(store: BlobStore) -> None:
     assert os.listdir(store.root / "tmp") == [HASH]
     store.discard(HASH)
     assert os.listdir(store.root / "tmp") == []
+
+
+def test_parts_that_nobody_goes_on_with_are_forgotten(store: BlobStore) -> None:
+    old, live = "ab" * 32, "cd" * 32
+    for hash in (old, live):
+        part = store.begin(hash, 10, "dino", 0.0)
+        assert part is not None
+        part.append(0, b"12345", 0.0)
+        if hash == old:
+            part.close()
+        os.utime(store.root / "tmp" / hash, (1000.0, 1000.0))
+    store.discard_parts(before=1000.0)
+    assert sorted(os.listdir(store.root / "tmp")) == [old, live]
+    store.discard_parts(before=1001.0)
+    assert os.listdir(store.root / "tmp") == [live]

@@ -321,8 +321,11 @@ class Server:
         daily = now.boot >= self._sweep_at
         if not daily and not self._unneeded:
             return
-        batches = self._core.world.batches.values()
-        needed = sweeping.needed(self._store, (batch.record for batch in batches))
+        world = self._core.world
+        batches = (batch.record for batch in world.batches.values())
+        needed = sweeping.needed(self._store, self._blobs, batches)
+        builds = (build for node in world.nodes.values() for build in node.builds.values())
+        needed |= {build.log for build in builds if build.log is not None}
         sweeping.free(self._blobs, self._unneeded, needed)
         self._unneeded = set()
         if daily:

@@ -1,25 +1,28 @@
 """Which blobs nobody needs any more, and removing them.
 
 Not the removing of results (`results`), whose files are other names of the same blobs. Needed are
-the inputs of every batch there is and the files of every result; what came within a day may be
-needed by something that is still under way.
+the inputs of every batch there is and the files of every result, also of one that is just being
+stored; what came within a day may be needed by something that is still under way.
 """
 
+import hashlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from fallow.coordinator.records import BatchRecord
 from fallow.coordinator.store import Store
 from fallow.shared.blobs import BlobStore
+from fallow.shared.messages import Malformed, decode_manifest
 
 log = logging.getLogger(__name__)
 
 EVERY = 86400.0  # seconds between two sweeps
 _YOUNG = 86400.0
+_EMPTY = hashlib.sha256(b"").hexdigest()
 
 
-def needed(store: Store, batches: Iterable[BatchRecord]) -> set[str]:
+def needed(store: Store, blobs: BlobStore, batches: Iterable[BatchRecord]) -> set[str]:
     """The blobs that must stay."""
     inputs = {
         content.hash
@@ -27,7 +30,19 @@ def needed(store: Store, batches: Iterable[BatchRecord]) -> set[str]:
         for contents in batch.contents.values()
         for content in contents
     }
-    return inputs | set(store.used_hashes())
+    return {_EMPTY} | inputs | set(store.used_hashes()) | set(_under_way(store, blobs))
+
+
+def _under_way(store: Store, blobs: BlobStore) -> Iterator[str]:
+    """What commits that were begun consist of: no row lists it yet."""
+    for deposit in store.committing():
+        if deposit.manifest is not None:
+            yield deposit.manifest
+            try:
+                manifest = decode_manifest(blobs.path(deposit.manifest).read_bytes())
+            except (OSError, Malformed):
+                continue  # There is nothing to keep, and the commit will say so.
+            yield from (file.hash for file in manifest.files)
 
 
 def free(blobs: BlobStore, hashes: Iterable[str], keep: set[str]) -> None:
@@ -40,8 +55,9 @@ def free(blobs: BlobStore, hashes: Iterable[str], keep: set[str]) -> None:
 
 
 def sweep(blobs: BlobStore, keep: set[str]) -> None:
-    """Remove every blob that is not to be kept and has been here for more than a day."""
+    """Remove every blob, or part of one, that is not to be kept and came more than a day ago."""
     before = time.time() - _YOUNG
+    blobs.discard_parts(before)
     gone = 0
     for hash in blobs.hashes() - keep:
         try:

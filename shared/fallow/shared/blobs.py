@@ -228,6 +228,14 @@ class BlobStore:
             if hash not in self._partials:
                 (self._tmp / hash).unlink(missing_ok=True)
 
+    def discard_parts(self, before: float) -> None:
+        """Forget all parts that have not grown since this wall-clock second."""
+        for part in self._tmp.iterdir():
+            if _HASH.fullmatch(part.name):
+                with contextlib.suppress(FileNotFoundError):
+                    if part.stat().st_mtime < before:
+                        self.discard(part.name)
+
     def delete(self, hash: str) -> None:
         """Remove a blob; no error when it is not here."""
         self.path(hash).unlink(missing_ok=True)
