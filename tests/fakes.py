@@ -462,9 +462,9 @@ class FakeDesk:
         self.reports: list[Report] = []
         self._n = 0
 
-    def do(self, event: words.Event) -> list[str]:
-        """What follows from the event, then what the end of the turn adds."""
-        effects = self.core.handle(event, self.now)
+    def do(self, *events: words.Event) -> list[str]:
+        """What follows from the events, then what the end of the turn adds."""
+        effects = [each for event in events for each in self.core.handle(event, self.now)]
         effects += self.core.turn(self.now)
         return [text for each in effects if (text := self._text(each))]
 
@@ -477,18 +477,21 @@ class FakeDesk:
 
     def look(self) -> list[str]:
         """The sensors say what there is to see."""
+        return self.do(self._sight())
+
+    def _sight(self) -> words.Seen:
         reading = Reading("keys", "input", healthy=True, last_activity=self.touched)
-        return self.do(words.Seen("tray-1", (reading,)))
+        return words.Seen("tray-1", (reading,))
 
     def touch(self) -> list[str]:
         """Somebody presses a key."""
         self.touched = self.now.boot
         return self.look()
 
-    def wait(self, seconds: float) -> list[str]:
-        """Time passes, and what is due by then is done."""
+    def wait(self, seconds: float, *, watched: bool = True) -> list[str]:
+        """Time passes, the sensors say the same again, and what is due by then is done."""
         self.now = self.now.plus(seconds)
-        return self.do(words.Expired())
+        return self.do(*([self._sight()] if watched else ()), words.Expired())
 
     def assign(self, job: JobSpec, index: int = 1, number: int = 1) -> list[str]:
         self._n += 1

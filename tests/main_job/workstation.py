@@ -10,17 +10,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 from fallow.shared.clock import SystemClock
+from fallow.shared.errors import Unreachable
 from fallow.shared.work import procfs
 from fallow.tray.local import Activity, LocalClient
 from fallow.tray.presence import Reading
 from waiting import wait_until
 
 SCRIPT = Path(sys.executable).parent / "tray"
-FREE_DESK = '[presence]\ndesk = false\nsettle = "0s"\nac_only = false\n'
+# Whoever types in a terminal, as other tests do, would count as being there for `idle_after`.
+FREE_DESK = '[presence]\ndesk = false\nidle_after = "0s"\nsettle = "0s"\nac_only = false\n'
 # The tests' own load would starve jobs of the lowest priority.
 JOBS = "[jobs]\nnice = 0\n"
 
@@ -155,23 +158,45 @@ WITHOUT_BUBBLEWRAP = [
 
 
 class Person:
-    """Somebody at the desk: a tray's connection to the agent, which says when keys are pressed."""
+    """Somebody at the desk: a tray's connection to the agent, which says when keys are pressed.
+
+    As a tray does, it says again every second when the last one was.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self._client = LocalClient(data_dir)
+        self._clock = SystemClock()
+        self._touched = self._clock.now().boot
+        self._sending = threading.Lock()
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._sit, daemon=True)
+        self._thread.start()
 
     def touch(self) -> float:
         """Press a key now; seconds until the agent has done what follows from it."""
-        clock = SystemClock()
-        now = clock.now().boot
-        self._client.send(Activity((Reading("keys", "input", True, "", now),)))
-        # The status is answered after the activity, which is handled before it returns.
-        self._client.status()
-        return clock.now().boot - now
+        self._touched = now = self._clock.now().boot
+        with self._sending:
+            self._tell()
+            # The status is answered after the activity, which is handled before it returns.
+            self._client.status()
+        return self._clock.now().boot - now
 
     def leave(self) -> None:
         """The session ends, and with it its sensors."""
+        self._left.set()
+        self._thread.join()
         self._client.close()
+
+    def _tell(self) -> None:
+        self._client.send(Activity((Reading("keys", "input", True, "", self._touched),)))
+
+    def _sit(self) -> None:
+        while not self._left.wait(1.0):
+            with self._sending:
+                try:
+                    self._tell()
+                except Unreachable:
+                    return
 
 
 def ticks(pids: set[int]) -> int:

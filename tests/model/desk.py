@@ -166,6 +166,8 @@ class ModelDesk:
         self.look()
 
     def expire(self) -> None:
+        # Sensors are read every few seconds; silent ones would count for nothing.
+        self.look()
         due = self.core.deadline()
         if due is not None and due <= self.now.boot:
             self.tell(words.Expired())

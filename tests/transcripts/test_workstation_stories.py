@@ -301,7 +301,7 @@ def test_the_agent_restarts_while_frozen(desk: FakeDesk) -> None:
     desk.touch()
     assert desk.restart() == ["Adopt 1-1", "Freeze 1-1", "hold traffic"]
     # Blind and without a word from anybody it stays so, however long.
-    assert "Thaw 1-1" not in desk.wait(10_000.0)
+    assert "Thaw 1-1" not in desk.wait(10_000.0, watched=False)
     # The sensors are back, and say that nobody has been there for long.
     assert "Thaw 1-1" in desk.look()
 
@@ -363,6 +363,14 @@ def test_the_tray_goes_and_the_desk_is_blind(desk: FakeDesk) -> None:
     desk.running(JOB)
     assert desk.do(words.SourceGone("tray-1"))[0] == "Freeze 1-1"
     assert desk.core.verdict.reasons[0].kind == "blind"
+
+
+def test_a_tray_that_hangs_is_no_witness(desk: FakeDesk) -> None:
+    desk.running(JOB)
+    assert "Freeze 1-1" not in desk.wait(29.0, watched=False)
+    assert desk.wait(1.0, watched=False)[0] == "Freeze 1-1"
+    assert desk.core.verdict.reasons[0].kind == "blind"
+    assert "Thaw 1-1" in desk.look()
 
 
 def test_the_coordinator_falls_silent(desk: FakeDesk) -> None:

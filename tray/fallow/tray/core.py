@@ -42,6 +42,7 @@ from fallow.tray.presence import Facts, Pause, Policy, Reading, judge
 from fallow.tray.session import Open, Session
 from fallow.tray.workload import Workload, memory_of
 
+SILENT_AFTER = 30.0  # seconds; sensors are read every few
 REPORT_WITHIN = 0.05  # seconds; of a short job only its end is reported
 _SAME_END = 15.0  # seconds; the end of "you are here" moves with every key
 
@@ -75,6 +76,7 @@ class Core:
         self.work = Workload(settings.in_place, not self.judgement.verdict.runs)
         self.stopping = False
         self._sources: dict[str, tuple[Reading, ...]] = {}
+        self._silent_at: dict[str, float] = {}
         self._shown = True
         self._judged = self.facts
         self._report_at: float | None = None
@@ -130,14 +132,15 @@ class Core:
     def handle(self, event: words.Event, now: Moment) -> list[words.Effect]:
         """What is to be done about this event, in this order."""
         effects: list[words.Effect] = []
+        self._drop_silent(now)
         due = self._judge(now)
         match event:
             case words.Seen(source, readings, on_battery):
                 self._sources[source] = readings
+                self._silent_at[source] = now.boot + SILENT_AFTER
                 self._recollect(self.facts.on_battery if on_battery is None else on_battery)
             case words.SourceGone(source):
-                self._sources.pop(source, None)
-                self._recollect(self.facts.on_battery)
+                self._drop(source)
             case words.Woke():
                 self.facts = replace(self.facts, woke=now.boot)
             case words.PauseAsked(seconds):
@@ -214,11 +217,22 @@ class Core:
         """When `Expired` is due, in boot-clock seconds."""
         candidates = [self.judgement.again_at, sessions.deadline(self.session)]
         candidates += self.work.deadlines()
+        candidates += self._silent_at.values()
         if isinstance(self.session.link, Open):
             candidates.append(self._report_at)
         return min((each for each in candidates if each is not None), default=None)
 
     # --- the desk ---
+
+    def _drop(self, source: str) -> None:
+        self._sources.pop(source, None)
+        self._silent_at.pop(source, None)
+        self._recollect(self.facts.on_battery)
+
+    def _drop_silent(self, now: Moment) -> None:
+        """What somebody said long ago, and has not said again, says nothing about now."""
+        for source in [each for each, at in self._silent_at.items() if now.boot >= at]:
+            self._drop(source)
 
     def _recollect(self, on_battery: bool) -> None:
         readings = tuple(reading for each in self._sources.values() for reading in each)
