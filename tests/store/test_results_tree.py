@@ -4,6 +4,7 @@ Not the whole coordinator being killed: that is tests/main_job.
 """
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -145,14 +146,35 @@ def test_what_is_missing_is_named(blobs: BlobStore, results: Results) -> None:
     assert results.missing(a_manifest(blobs, {"a": b"x"})) == ()
 
 
+def test_a_size_that_is_not_that_of_the_content_is_refused(
+    blobs: BlobStore, results: Results
+) -> None:
+    for size in (1, 1 << 63):
+        lie = OutputFile("a", blobs.put_bytes(b"12345"), size)
+        with pytest.raises(BadManifest, match="5 bytes"):
+            results.missing(blobs.put_bytes(encode(Manifest((lie,)))))
+
+
+def test_a_list_without_end_is_not_read(blobs: BlobStore, results: Results) -> None:
+    manifest = blobs.put_bytes(b"x")
+    blobs.path(manifest).chmod(0o600)
+    os.truncate(blobs.path(manifest), 1 << 30)
+    with pytest.raises(BadManifest, match="too long"):
+        results.missing(manifest)
+
+
 BAD = {
     "a place outside": Manifest((OutputFile("../x", made.HASH, 0),)),
     "an absolute place": Manifest((OutputFile("/etc/x", made.HASH, 0),)),
     "a file twice": Manifest((OutputFile("x", made.HASH, 0), OutputFile("x", made.HASH, 0))),
-    "a file as a folder": Manifest((OutputFile("x", made.HASH, 0), OutputFile("x/y", "", 0))),
+    "a file as a folder": Manifest(
+        (OutputFile("x", made.HASH, 0), OutputFile("x/y", made.HASH, 0))
+    ),
     "a folder that is a file": Manifest((OutputFile("x", made.HASH, 0),), ("x",)),
     "a folder below a file": Manifest((OutputFile("x", made.HASH, 0),), ("x/y",)),
     "a folder outside": Manifest((), ("..",)),
+    "a content that is a path": Manifest((OutputFile("x", "../../x", 5),)),
+    "a content of less than nothing": Manifest((OutputFile("x", made.HASH, -1),)),
 }
 
 

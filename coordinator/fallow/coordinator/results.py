@@ -16,6 +16,7 @@ new one replaces.
 import errno
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -33,6 +34,8 @@ RECORD = "attempt.json"
 ATTEMPTS = ".attempts"
 _STAGING = ".staging"
 _OURS = {RECORD, ATTEMPTS}
+_HASH = re.compile(r"[0-9a-f]{64}")
+_LONGEST_MANIFEST = 256 << 20  # bytes: some two million files
 # What a path is to blame for, not the disk: too long, or not for this file system.
 _FAULT_OF_NAMES = {
     errno.ENAMETOOLONG,
@@ -119,8 +122,18 @@ class Results:
             return ()
         if not self._blobs.has(manifest):
             return (manifest,)
-        wanted = dict.fromkeys(file.hash for file in self._read(manifest).files if file.size)
-        return tuple(hash for hash in wanted if not self._blobs.has(hash))
+        missing: dict[str, None] = {}
+        for file in self._read(manifest).files:
+            if not file.size:
+                continue
+            try:
+                size = self._blobs.path(file.hash).stat().st_size
+            except FileNotFoundError:
+                missing[file.hash] = None
+                continue
+            if size != file.size:
+                raise BadManifest(f"{file.path!r} has {size} bytes, not {file.size}")
+        return tuple(missing)
 
     def commit(self, deposits: Sequence[Deposit]) -> list[Deposited | Unusable]:
         """Put these attempts' files in place, durably; doing it again changes nothing.
@@ -199,8 +212,11 @@ class Results:
     def _read(self, manifest: str | None) -> Manifest:
         if manifest is None:
             return Manifest()
+        place = self._blobs.path(manifest)
+        if place.stat().st_size > _LONGEST_MANIFEST:
+            raise BadManifest("its list of outputs is too long")
         try:
-            read = decode_manifest(self._blobs.path(manifest).read_bytes())
+            read = decode_manifest(place.read_bytes())
         except Malformed as error:
             raise BadManifest(f"its list of outputs cannot be read: {error}") from None
         return _checked(read)
@@ -338,6 +354,8 @@ def _checked(manifest: Manifest) -> Manifest:
     """The manifest with names that are ours moved aside; BadManifest when it is no folder."""
     files: list[OutputFile] = []
     for file in manifest.files:
+        if not _HASH.fullmatch(file.hash) or file.size < 0:
+            raise BadManifest(f"what {file.path!r} holds is no hash")
         files.append(msgspec.structs.replace(file, path=_aside(_sound(file.path))))
     folders = tuple(_aside(_sound(folder)) for folder in manifest.folders)
     leaves = {file.path for file in files}
