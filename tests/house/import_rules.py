@@ -54,12 +54,15 @@ PURE = {
     "fallow.tray",
     "fallow.tray.core",
     "fallow.tray.core_words",
+    "fallow.tray.coverage",
     "fallow.tray.hours",
     "fallow.tray.presence",
+    "fallow.tray.second_sign",
     "fallow.tray.session",
     "fallow.tray.show",
     "fallow.tray.status",
     "fallow.tray.view",
+    "fallow.tray.windows",
     "fallow.tray.workload",
 }
 # As above from the day they appear; move the name up in the same commit.

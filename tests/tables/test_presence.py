@@ -1,9 +1,13 @@
 """Every row of the presence table, and the stories that people complain about elsewhere."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from fallow.shared.moments import Moment
 from fallow.tray.presence import Facts, Judgement, Pause, Policy, Reading, judge
+from fallow.tray.windows import parse_window
 
 WALL = 1_800_000_000.0
 POLICY = Policy(idle_after=600.0, settle=30.0)
@@ -37,6 +41,20 @@ ROWS = [
     ("pause for ever", at(5000, keyboard(1.0), pause=Pause()), "barred", "pause", None),
     ("pause is over", at(5100, keyboard(1.0), pause=Pause(5100.0)), "away", None, None),
     ("battery", at(5000, keyboard(1.0), on_battery=True), "barred", "battery", None),
+    ("exclusive", at(5000, keyboard(1.0), exclusive=("Paraview",)), "barred", "exclusive", None),
+    ("lent", at(5000, keyboard(4999.0), lent_until=5100.0), "away", "lend", 5100.0),
+    ("lent, blind", at(5000, broken(), lent_until=5100.0), "away", "lend", 5100.0),
+    ("lending is over", at(5100, keyboard(5099.0), lent_until=5100.0), "present", "input", 5699.0),
+    (
+        "a pause is stronger than lending",
+        at(5000, keyboard(1.0), pause=Pause(5050.0), lent_until=5100.0),
+        *("barred", "pause", 5050.0),
+    ),
+    (
+        "so is the battery",
+        at(5000, keyboard(1.0), on_battery=True, lent_until=5100.0),
+        *("barred", "battery", 5100.0),
+    ),
     ("no sensor at all", at(5000), "barred", "blind", None),
     ("broken sensor", at(5000, broken()), "barred", "blind", None),
     ("terminals alone do not see a desk", at(5000, terminal(1.0)), "barred", "blind", None),
@@ -49,6 +67,10 @@ ROWS = [
     ("freshest of two wins", at(5000, keyboard(1.0), keyboard(4000.0)), "away", None, None),
     ("ssh", at(5000, keyboard(1.0), terminal(4990.0)), "present", "busy", 5590.0),
     ("ssh at a vacant desk", at(5000, seats(True), terminal(4990.0)), "present", "busy", 5590.0),
+    ("a film", at(5000, keyboard(1.0), inhibitors=("mpv",)), "present", "inhibitor", None),
+    ("others work here", at(5000, keyboard(1.0), foreign_cpu=0.6), "present", "busy", None),
+    ("others work a little", at(5000, keyboard(1.0), foreign_cpu=0.5), "away", None, None),
+    ("jobs sent elsewhere", at(5000, keyboard(1.0), ejected=4900.0), "present", "eject", 5500.0),
     ("nobody logged in", at(5000, seats(True), terminal(2000.0)), "away", None, None),
     ("no input since the start", at(1200, keyboard(None)), "present", "input", 1600.0),
     ("nobody since the start, for long", at(1630, keyboard(None)), "away", None, None),
@@ -97,3 +119,27 @@ def test_a_desk_where_nobody_sits_needs_no_sensor() -> None:
 def test_on_battery_only_matters_where_asked() -> None:
     judged = at(5000, keyboard(1.0), on_battery=True, policy=Policy(ac_only=False))
     assert judged.verdict.kind == "away"
+
+
+NIGHTS = Policy(hours=(parse_window("18:00-08:00"),))
+UTC = ZoneInfo("UTC")
+
+
+def at_hour(hour: float) -> Judgement:
+    """The judgement of a free desk at this hour of 2026-11-17, whose nights are lent."""
+    wall = datetime(2026, 11, 17, tzinfo=UTC).timestamp() + hour * 3600
+    return judge(Facts(1000.0, (keyboard(1.0),)), NIGHTS, Moment(90_000.0, wall), UTC)
+
+
+def test_outside_the_hours_nothing_runs() -> None:
+    judged = at_hour(12.0)
+    assert judged.verdict.kind == "barred"
+    assert judged.verdict.reasons[0].kind == "hours"
+    assert judged.verdict.until == datetime(2026, 11, 17, 18, tzinfo=UTC).timestamp()
+    assert judged.again_at == 90_000.0 + 6 * 3600
+
+
+def test_inside_the_hours_it_is_known_when_they_end() -> None:
+    judged = at_hour(19.0)
+    assert judged.verdict.kind == "away"
+    assert judged.again_at == 90_000.0 + 13 * 3600

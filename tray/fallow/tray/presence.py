@@ -5,12 +5,15 @@ Not the sensors (`sensors/`), which find the facts out, and not what follows fro
 """
 
 from collections.abc import Iterator
+from datetime import tzinfo
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Reason, Verdict
+from fallow.shared.runs import Reason, Verdict, VerdictKind
+from fallow.tray.coverage import Cover, Desk, unwatched
+from fallow.tray.windows import Window, inside, next_change
 
 
 class Reading(Struct, frozen=True):
@@ -18,7 +21,8 @@ class Reading(Struct, frozen=True):
 
     `input` sensors watch keyboard and mouse of a session, `terminal` ones people typing in
     terminals and over ssh, `session` ones who is logged in; only the latter can say `vacant`:
-    nobody is logged in at any seat.
+    nobody is logged in at any seat. `covers` is what an input sensor can see, None where it cannot
+    tell; `desks` are the graphical sessions in which people are logged in, for who lists them.
     """
 
     sensor: str
@@ -27,6 +31,8 @@ class Reading(Struct, frozen=True):
     why: str = ""
     last_activity: float | None = None
     vacant: bool = False
+    covers: Cover | None = None
+    desks: tuple[Desk, ...] = ()
 
 
 class Pause(Struct, frozen=True):
@@ -36,9 +42,12 @@ class Pause(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """All that the verdict depends on. `started` and `woke` are boot-clock seconds.
+    """All that the verdict depends on. Instants are boot-clock seconds.
 
-    `started` is when the agent began to look, `woke` when the computer last woke from sleep.
+    `started` is when the agent began to look, `woke` when the computer last woke from sleep,
+    `lent_until` the end of "use it while I am here", `ejected` when the jobs were sent elsewhere.
+    `exclusive` are open programs that want the computer for themselves, `inhibitors` those that
+    ask for no disturbance (a film, a call), `foreign_cpu` the share of all cores that others use.
     """
 
     started: float
@@ -46,15 +55,26 @@ class Facts(Struct, frozen=True):
     pause: Pause | None = None
     on_battery: bool = False
     woke: float | None = None
+    lent_until: float | None = None
+    ejected: float | None = None
+    exclusive: tuple[str, ...] = ()
+    inhibitors: tuple[str, ...] = ()
+    foreign_cpu: float = 0.0
 
 
 class Policy(Struct, frozen=True):
-    """The `[presence]` rules of agent.toml, in seconds."""
+    """The `[presence]` rules of agent.toml, in seconds; no `hours` means always.
+
+    `exclusive` names the programs that Facts.exclusive looks for; the rule itself needs no names.
+    """
 
     idle_after: float = 600.0
     settle: float = 30.0
     desk: bool = True
     ac_only: bool = True
+    hours: tuple[Window, ...] = ()
+    exclusive: tuple[str, ...] = ()
+    foreign_cpu: float = 0.5
 
 
 class Judgement(Struct, frozen=True):
@@ -64,20 +84,25 @@ class Judgement(Struct, frozen=True):
     again_at: float | None = None
 
 
-def judge(facts: Facts, policy: Policy, now: Moment) -> Judgement:
-    """The verdict on these facts now; the strongest rule decides, weaker ones follow."""
-    found = list(_rules(facts, policy, now))
-    if not found:
-        return Judgement(Verdict("away"))
+def judge(facts: Facts, policy: Policy, now: Moment, zone: tzinfo | None = None) -> Judgement:
+    """The verdict on these facts now; the strongest rule decides, weaker ones follow.
+
+    `zone` is the one in which the hours of the policy are meant, None for this computer's.
+    """
+    found = list(_rules(facts, policy, now, zone))
     changes = [again_at for _, _, again_at in found if again_at is not None]
+    closes = next_change(policy.hours, now.wall, zone) if policy.hours else None
+    if closes is not None:
+        changes.append(now.boot + (closes - now.wall))
+    kind = found[0][0] if found else "away"
     reasons = tuple(reason for _, reason, _ in found)
-    return Judgement(Verdict(found[0][0], reasons), min(changes, default=None))
+    return Judgement(Verdict(kind, reasons), min(changes, default=None))
 
 
-_Found = tuple[Literal["settling", "present", "barred"], Reason, float | None]
+_Found = tuple[VerdictKind, Reason, float | None]
 
 
-def _rules(facts: Facts, policy: Policy, now: Moment) -> Iterator[_Found]:
+def _rules(facts: Facts, policy: Policy, now: Moment, zone: tzinfo | None) -> Iterator[_Found]:
     """Every rule that applies, the strongest first, with the instant at which it may end."""
 
     def wall(boot: float) -> float:
@@ -91,6 +116,15 @@ def _rules(facts: Facts, policy: Policy, now: Moment) -> Iterator[_Found]:
             yield "barred", Reason("pause", "you asked for a pause", wall(until)), until
     if facts.on_battery and policy.ac_only:
         yield "barred", Reason("battery", "this computer runs on its battery"), None
+    if policy.hours and not inside(policy.hours, now.wall, zone):
+        opens = next_change(policy.hours, now.wall, zone)
+        yield "barred", Reason("hours", "these are your own hours", opens), None
+    if facts.exclusive:
+        yield "barred", Reason("exclusive", f"{' and '.join(facts.exclusive)} is open"), None
+    if facts.lent_until is not None and now.boot < facts.lent_until:
+        text = "you lend this computer while you work"
+        yield "away", Reason("lend", text, wall(facts.lent_until)), facts.lent_until
+        return
     blind = _blind(facts) if policy.desk else None
     if blind is not None:
         yield "barred", Reason("blind", f"Fallow cannot see whether you are there: {blind}"), None
@@ -98,6 +132,13 @@ def _rules(facts: Facts, policy: Policy, now: Moment) -> Iterator[_Found]:
     free_at = seen.at + policy.idle_after if seen is not None else facts.started
     if seen is not None and now.boot < free_at:
         yield "present", Reason(seen.kind, seen.text, wall(free_at)), free_at
+    if facts.inhibitors:
+        text = f"{' and '.join(facts.inhibitors)} asks not to be disturbed"
+        yield "present", Reason("inhibitor", text), None
+    if facts.foreign_cpu > policy.foreign_cpu:
+        text = f"other programs use {facts.foreign_cpu:.0%} of the processors"
+        yield "present", Reason("busy", text), None
+    if now.boot < free_at or facts.inhibitors or facts.foreign_cpu > policy.foreign_cpu:
         return
     woke = facts.woke if facts.woke is not None else facts.started
     settled_at = max(free_at, woke) + policy.settle
@@ -108,9 +149,13 @@ def _rules(facts: Facts, policy: Policy, now: Moment) -> Iterator[_Found]:
 
 def _blind(facts: Facts) -> str | None:
     """Why nobody could be seen at the desk if somebody were there, or None when one could."""
-    for reading in facts.readings:
-        if reading.healthy and (reading.kind == "input" or reading.vacant):
-            return None
+    eyes = [each for each in facts.readings if each.healthy and each.kind == "input"]
+    desks = [desk for each in facts.readings if each.healthy for desk in each.desks]
+    unseen = unwatched(desks, (each.covers for each in eyes if each.covers is not None))
+    if unseen:
+        return "; ".join(f"nothing watches {desk}" for desk in unseen)
+    if eyes or any(reading.healthy and reading.vacant for reading in facts.readings):
+        return None
     whys = [f"{reading.sensor}: {reading.why}" for reading in facts.readings if reading.why]
     return "; ".join(whys) or "no sensor answers"
 
@@ -125,6 +170,8 @@ def _last_seen(facts: Facts, policy: Policy) -> _Seen | None:
     """When anybody was last seen; a desk on which no input came yet counts as used at the start."""
     unseen = _Seen(facts.started, "input", "nobody has been seen yet since Fallow started")
     seen: list[_Seen] = []
+    if facts.ejected is not None:
+        seen.append(_Seen(facts.ejected, "eject", "you sent the jobs elsewhere"))
     for reading in facts.readings:
         if not reading.healthy:
             continue
