@@ -18,7 +18,7 @@ from fallow.coordinator.records import (
     Live,
     Stopping,
 )
-from fallow.coordinator.results import ATTEMPTS
+from fallow.coordinator.results import ATTEMPTS, build_output_name
 from fallow.coordinator.store import Store
 from fallow.coordinator.world import LiveBatch
 from fallow.shared.blobs import BlobStore
@@ -142,14 +142,28 @@ class Answers:
             if ask.after + limit < len(batch.jobs):
                 following = ask.after + limit
             if ask.after == 0:
-                outputs = self._store.build_outputs(uid)
-                beside = (JobResults("", "succeeded", tuple(outputs)),) if outputs else ()
+                beside = self._beside(uid)
         return PullReply(
             batch.record.namespace,
             batch.record.name,
             (*beside, *self._results(batch, jobs)),
             following,
         )
+
+    def _beside(self, uid: str) -> tuple[JobResults, ...]:
+        """What the builds said; collecting while a log of theirs is still on its way."""
+        outputs = tuple(self._store.build_outputs(uid))
+        here = {file.path for file in outputs}
+        coming = any(
+            node.session is not None
+            and uid in node.builds
+            and node.builds[uid].state in {"built", "failed"}
+            and build_output_name(node.name) not in here
+            for node in self._core.world.nodes.values()
+        )
+        if not outputs and not coming:
+            return ()
+        return (JobResults("", "collecting" if coming else "succeeded", outputs),)
 
     def _find_job(self, text: str) -> tuple[str, JobRecord]:
         batch, job = self._core.find(text)

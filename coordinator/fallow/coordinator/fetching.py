@@ -7,6 +7,7 @@ coordinator says about paths is checked: nothing is ever written outside the des
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
@@ -23,6 +24,7 @@ from fallow.shared.transfer import Item, move_all
 
 _SCRATCH = ".fallow-pull"
 _OVER = ("succeeded", "failed", "killed")
+_PATIENCE = 2.0  # seconds for what builds said
 
 
 class Filter(Struct, frozen=True):
@@ -69,7 +71,7 @@ def fetch(
     done = Fetched()
     after: int | None = 0
     while after is not None:
-        page = client.ask(Pull(ref, after=after), PullReply)
+        page = _ask(client, Pull(ref, after=after))
         done.namespace, done.batch = safe_name(page.namespace), safe_name(page.batch)
         try:
             _fetch_page(client, page, dest, wanted, done, dry_run, moved)
@@ -81,6 +83,17 @@ def fetch(
     if not dry_run:
         shutil.rmtree(_home(dest, done) / _SCRATCH, ignore_errors=True)
     return done
+
+
+def _ask(client: Client, ask: Pull) -> PullReply:
+    """One page; what a build said follows its last word, so it is given a moment to arrive."""
+    patience = time.monotonic() + _PATIENCE
+    while True:
+        page = client.ask(ask, PullReply)
+        coming = any(not job.job and job.state == "collecting" for job in page.jobs)
+        if not coming or time.monotonic() >= patience:
+            return page
+        time.sleep(0.05)
 
 
 def _fetch_page(
