@@ -27,9 +27,13 @@ OUT = TOP / "demo-results"
 SCRIPTS = Path(sys.executable).parent
 DESK, SERVER = "desk", "back-room"
 AGENTS = {
-    DESK: '[presence]\nidle_after = "4s"\nsettle = "1s"\n[offer]\ncpus = 1\n',
-    # Nobody ever sits at this one, so it needs no screen to know that it is free.
-    SERVER: '[presence]\ndesk = false\nsettle = "1s"\n[offer]\ncpus = 1\n',
+    DESK: '[presence]\nidle_after = "4s"\nsettle = "1s"\nac_only = false\n[offer]\ncpus = 1\n',
+    # Nobody ever sits at this one, so it needs no screen to know that it is free; and whoever typed
+    # the command that started all this, in a terminal, does not work at it.
+    SERVER: (
+        '[presence]\ndesk = false\nidle_after = "0s"\nsettle = "1s"\nac_only = false\n'
+        "[offer]\ncpus = 1\n"
+    ),
 }
 LIMIT = 110.0
 

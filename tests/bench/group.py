@@ -24,7 +24,8 @@ from fallow.shared.messages import Nodes, NodesReply, Status, StatusReply
 BIN = Path(sys.executable).parent
 TICKS = os.sysconf("SC_CLK_TCK")
 MB = 1e6
-FREE_DESK = '[presence]\ndesk = false\nac_only = false\nsettle = "0s"\n'
+# Whoever started this in a terminal would count as being there for `idle_after`.
+FREE_DESK = '[presence]\ndesk = false\nidle_after = "0s"\nac_only = false\nsettle = "0s"\n'
 
 T = TypeVar("T")
 Program = subprocess.Popen[bytes]
