@@ -23,9 +23,11 @@ Sandbox = Literal["hidden", "bare", "plain"]
 SANDBOXES: tuple[Sandbox, ...] = ("hidden", "bare", "plain")
 """bubblewrap; `sandbox = "none"` where there is a bubblewrap; and where there is none."""
 
-# Covers bubblewrap with nothing for this one process, which keeps its number.
-_WITHOUT_BUBBLEWRAP = 'mount --bind /dev/null "$(command -v bwrap)" && exec "$@"'
-_FREE = 'desk = false\nsettle = "0s"\n'
+# What an agent is not to see is covered for this one process, which keeps its number. Terminals are
+# covered because other tests open some, and those who type there count as being at the desk.
+_COVERED = "mount -t tmpfs none /dev/pts"
+_WITHOUT_BUBBLEWRAP = 'mount --bind /dev/null "$(command -v bwrap)"'
+_FREE = 'desk = false\nidle_after = "0s"\nsettle = "0s"\n'
 
 
 def config(
@@ -65,14 +67,18 @@ class RealWorkstation(Workstation):
     def __init__(self, folder: Path, name: str, sandbox: Sandbox) -> None:
         super().__init__(folder, name)
         self.sandbox = sandbox
+        self.covers_terminals = False
         self.seen: set[Birth] = set()
 
     def start(self, token: str | None = None) -> None:
         words: list[str | Path] = [SCRIPT, "agent", "--data-dir", self.data_dir]
         words += ["--join", token] if token else []
-        if self.sandbox == "plain":
+        covered = [_COVERED] if self.covers_terminals else []
+        covered += [_WITHOUT_BUBBLEWRAP] if self.sandbox == "plain" else []
+        if covered:
             user = [] if os.geteuid() == 0 else ["--map-root-user"]
-            words = ["unshare", *user, "--mount", "sh", "-c", _WITHOUT_BUBBLEWRAP, "sh", *words]
+            steps = " && ".join([*covered, 'exec "$@"'])
+            words = ["unshare", *user, "--mount", "sh", "-c", steps, "sh", *words]
         with self._errors.open("ab") as errors:
             self.process = subprocess.Popen(
                 words,
@@ -86,6 +92,16 @@ class RealWorkstation(Workstation):
     def births(self) -> set[Birth]:
         """All processes of jobs and builds here."""
         found = births(self.pids())
+        self.seen |= found
+        return found
+
+    def births_below(self, pid: int) -> set[Birth]:
+        """The same without the agent: all below a process that started them."""
+        table = procfs.table()
+        tree = {pid}
+        while more := {each for each, stat in table.items() if stat.parent in tree} - tree:
+            tree |= more
+        found = births(tree)
         self.seen |= found
         return found
 
@@ -156,11 +172,16 @@ class Group:
             assert "this cannot happen" not in each.errors, each.errors
 
     def workstation(
-        self, name: str = "ws1", configuration: str | None = None, sandbox: Sandbox = "hidden"
+        self,
+        name: str = "ws1",
+        configuration: str | None = None,
+        sandbox: Sandbox = "hidden",
+        covers_terminals: bool = False,
     ) -> RealWorkstation:
         """A workstation that has joined and is online."""
         made = RealWorkstation(self.coordinator.folder / "workstations", name, sandbox)
         self._made.append(made)
+        made.covers_terminals = covers_terminals
         made.configure(config(sandbox=sandbox) if configuration is None else configuration)
         made.start(self.coordinator.token(name))
         made.wait_online()

@@ -71,7 +71,7 @@ class Desk:
 
 @pytest.fixture
 def desk(group: Group, desktop: VirtualDesktop) -> Iterator[Desk]:
-    place = group.workstation(configuration=config(DESK))
+    place = group.workstation(configuration=config(DESK), covers_terminals=True)
     with desktop.menu() as menu:
         made = Desk(place, desktop, menu)
         made.wait_until_free()
@@ -180,7 +180,7 @@ def test_a_pause_by_menu_outlives_tray_and_agent(group: Group, desk: Desk) -> No
 def test_a_key_press_stops_all_of_an_adopted_job(
     group: Group, desktop: VirtualDesktop, sandbox: Sandbox
 ) -> None:
-    place = group.workstation(configuration=config(DESK, sandbox), sandbox=sandbox)
+    place = group.workstation("ws1", config(DESK, sandbox), sandbox, covers_terminals=True)
     with desktop.menu() as menu:
         desk = Desk(place, desktop, menu)
         desk.wait_until_free()
