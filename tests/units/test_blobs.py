@@ -131,6 +131,21 @@ def test_a_blob_that_comes_in_is_left_alone_until_it_stalls(store: BlobStore) ->
     assert store.path(HASH).read_bytes() == DATA
 
 
+def test_who_lies_about_a_size_and_stalls_is_in_nobodys_way(store: BlobStore) -> None:
+    liar = store.begin(HASH, len(DATA) + 5, "eve", 10.0)
+    assert liar is not None
+    liar.append(0, DATA[:1000], 10.0)
+    assert store.begin(HASH, len(DATA), "ana", 14.0) is None
+    honest = store.begin(HASH, len(DATA), "ana", 15.0)
+    assert honest is not None
+    assert (honest.offset, liar.closed) == (1000, True)
+    liar.close()
+    honest.append(1000, DATA[1000:], 15.0)
+    honest.finish()
+    assert store.path(HASH).read_bytes() == DATA
+    assert store.begin(HASH, len(DATA), "bo", 15.0) is not None, "nobody is receiving it"
+
+
 def test_the_same_owner_goes_on_at_once(store: BlobStore) -> None:
     first = store.begin(HASH, len(DATA), "ana", 10.0)
     heir = store.begin(HASH, len(DATA), "ana", 10.0)

@@ -241,6 +241,17 @@ def test_a_greedy_peer_gets_a_bounded_answer(pair: tuple[Side, Side]) -> None:
     assert len(one.speak(most=10_000)) == 1024
 
 
+def test_offers_without_end_are_refused(pair: tuple[Side, Side]) -> None:
+    one, _ = pair
+    for number in range(1024):
+        one.hear(encode(Offer(f"{number:064x}", 5)), b"")
+    with pytest.raises(ValueError, match="more offers"):
+        one.hear(encode(Offer("f" * 64, 5)), b"")
+    one.hear(encode(Offer(f"{7:064x}", 5)), b"")
+    one.hear(encode(Gone(f"{7:064x}", "not any more")), b"")
+    one.hear(encode(Offer("f" * 64, 5)), b"")
+
+
 @pytest.mark.parametrize("message", [Offer("x", 1), Offer("../" * 20, 1), Fetch("x", 0, 1)])
 def test_what_is_no_hash_is_refused(pair: tuple[Side, Side], message: Offer | Fetch) -> None:
     with pytest.raises(ValueError, match="not a hash"):

@@ -119,6 +119,10 @@ class Partial:
         os.close(self._file)
         self._store._ended(self)
 
+    def _give_way(self) -> None:
+        self.closed = True
+        os.close(self._file)
+
     def _hand_over(self, owner: str, now: float) -> "Partial":
         heir = object.__new__(Partial)
         heir.__dict__.update(self.__dict__)
@@ -208,16 +212,19 @@ class BlobStore:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with self._lock:
             current = self._partials.get(hash)
-            if current is None:
+            if current is not None:
+                ours = take_over and current.owner == owner
+                if current.offset == current.size or not (ours or now - current.touched >= _STALE):
+                    return None
+            if current is not None and current.size == size:
+                fresh = current._hand_over(owner, now)
+            else:
+                if current is not None:
+                    # One of the two lies about the size; the hash will tell.
+                    current._give_way()
                 # Read from disk under the lock, since two owners must not take up one file.
                 fresh = Partial(self, hash, size, self._tmp / hash, owner)
                 fresh.touched = now
-            elif current.size == size > current.offset and (
-                (take_over and current.owner == owner) or now - current.touched >= _STALE
-            ):
-                fresh = current._hand_over(owner, now)
-            else:
-                return None
             self._partials[hash] = fresh
             return fresh
 

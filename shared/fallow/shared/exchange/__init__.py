@@ -37,6 +37,8 @@ __all__ = [
     "TransferEvent",
 ]
 
+_MOST_OFFERED = 1024  # by one peer and not settled yet; a sender of ours stops far below
+
 
 class Exchange:
     """Both machines for one peer: hand it what arrived, send what it gives."""
@@ -63,7 +65,7 @@ class Exchange:
         return self.receiver.waiting or self.sender.waiting
 
     def on_message(self, message: DataMessage, payload: bytes | memoryview, now: float) -> None:
-        """Take in one message; ValueError for a hash that is none or a size below zero."""
+        """Take in one message; ValueError for a hash that is none, or an offer that cannot be."""
         match message:
             case Chunk():
                 self.receiver.on_chunk(message, payload, now)
@@ -74,6 +76,8 @@ class Exchange:
                 check_hash(message.hash)
                 if message.size < 0:
                     raise ValueError("a size below zero")
+                if message.hash not in self._offered and len(self._offered) >= _MOST_OFFERED:
+                    raise ValueError("more offers than any sender of ours makes")
                 self._offered.add(message.hash)
                 self.receiver.want(message.hash, message.size, now)
             case Have():
