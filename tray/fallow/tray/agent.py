@@ -27,7 +27,7 @@ from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.loop import Loop
 from fallow.shared.messages import Malformed, Resources, decode_for_agent, encode
-from fallow.shared.transfer import ClientEvent, DataClient, Delivered, NotMoved, Stored
+from fallow.shared.transfer import ClientEvent, DataClient, Progressed
 from fallow.shared.transport import ClientSocket, ConnectionEvent, Poller, Wire
 from fallow.shared.work import build as builds
 from fallow.shared.work import phases, run_words
@@ -39,6 +39,7 @@ from fallow.tray import eyes, files, machine, records
 from fallow.tray.cache import distrust_after_boot, make_room
 from fallow.tray.config import Config
 from fallow.tray.core import Core, Settings
+from fallow.tray.deliveries import Carried
 from fallow.tray.eyes import Eyes
 from fallow.tray.local import (
     Activity,
@@ -62,7 +63,7 @@ from fallow.tray.membership import (
     load_own_keys,
 )
 from fallow.tray.records import PauseRecord, Records
-from fallow.tray.show import show
+from fallow.tray.show import Pids, show
 from fallow.tray.spool import Spool
 from fallow.tray.status import AgentStatus
 from fallow.tray.workbench import Workbench
@@ -70,6 +71,8 @@ from fallow.tray.workbench import Workbench
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 3.0
+TELL_PROGRESS_EVERY = 0.5
+PUBLISH_EVERY = 0.2
 RETRY_UPLOADS_EVERY = 30.0
 LOOK_FOR_ROOM_EVERY = 60.0
 BLIND_AFTER = 20.0
@@ -82,7 +85,7 @@ R = TypeVar("R")
 class Moved(Struct, frozen=True):
     """The data thread tells about a blob."""
 
-    event: Stored | Delivered | NotMoved
+    event: Carried
 
 
 Posted: TypeAlias = words.Event | Moved
@@ -127,6 +130,9 @@ class Agent:
         self._wire = Wire()
         self._control: ClientSocket | None = None
         self._data: DataClient | None = None
+        self._progressed_at = now.boot
+        self._published_at = now.boot
+        self._unpublished = False
         self._progress_at = now.boot
         self._retry_at = now.boot
         self._room_at = now.boot
@@ -201,11 +207,11 @@ class Agent:
         )
         if not self._core.verdict.runs:
             self._data.pause()
-        self._bench.carry_with(self._data)
+        self._bench.deliveries.carry_with(self._data)
         self._data.start()
 
     def _disconnect(self) -> None:
-        self._bench.carry_with(None)
+        self._bench.deliveries.carry_with(None)
         if self._control is not None:
             self._loop.unwatch(self._control)
             self._control.close()
@@ -233,7 +239,7 @@ class Agent:
 
     def _take(self, event: Posted) -> None:
         if isinstance(event, Moved):
-            self._bench.moved(event.event)
+            self._bench.deliveries.moved(event.event)
             self._drain()
             return
         if isinstance(event, words.Seen):
@@ -271,7 +277,7 @@ class Agent:
             self._bench.look_at_progress()
         if now.boot >= self._retry_at:
             self._retry_at = now.boot + RETRY_UPLOADS_EVERY
-            self._bench.retry_uploads()
+            self._bench.deliveries.offer_again()
         if now.boot >= self._room_at:
             self._room_at = now.boot + LOOK_FOR_ROOM_EVERY
             self._keep_room()
@@ -282,6 +288,7 @@ class Agent:
         self._drain()
         self._local.flush()
         self._do(self._core.turn(self._clock.now()))
+        self._publish()
 
     def _keep_room(self) -> None:
         short = self._config.offer.disk_reserve - machine.free_disk(self._data_dir)
@@ -292,10 +299,12 @@ class Agent:
             make_room(self._cache, short, {hash for job in jobs for hash in files.blobs_of(job)})
 
     def _deadline(self) -> float | None:
-        due = self._core.deadline()
-        if not self._core.work.runs:
-            return due
-        return self._progress_at if due is None else min(due, self._progress_at)
+        due = [self._core.deadline()]
+        if self._core.work.runs:
+            due.append(self._progress_at)
+        if self._unpublished:
+            due.append(self._published_at + PUBLISH_EVERY)
+        return min((each for each in due if each is not None), default=None)
 
     def _on_control(self) -> None:
         assert self._control is not None
@@ -321,7 +330,12 @@ class Agent:
 
     def _on_data(self, event: ClientEvent) -> None:
         """In the data thread."""
-        if isinstance(event, Stored | Delivered | NotMoved):
+        if isinstance(event, Progressed):
+            now = self._clock.now().boot
+            if now - self._progressed_at < TELL_PROGRESS_EVERY:
+                return
+            self._progressed_at = now
+        if isinstance(event, Carried):
             self._loop.post(Moved(event))
 
     def _asked(self, visitor: Visitor, request: LocalRequest) -> LocalReply | None:
@@ -331,7 +345,7 @@ class Agent:
                 self._step(words.Seen(visitor.name, readings, on_battery))
                 return None
             case AskStatus() | Subscribe():
-                return StatusIs(self._status())
+                return StatusIs(self._status(self._bench.pids))
             case PauseFor(seconds):
                 if seconds is not None and not 0 < seconds < 10 * 365 * 86400:
                     raise FallowError(f"A pause of {seconds:g} seconds cannot be")
@@ -390,17 +404,23 @@ class Agent:
                     if self._control is not None:
                         self._control.send(encode(self._bench.tail(question)))
                 case words.Publish():
-                    self._publish()
+                    self._unpublished = True
 
     def _publish(self) -> None:
-        if self._local.listened_to:
-            self._local.publish(self._status())
+        """Show the newest state to whoever watches, at most a few times a second."""
+        now = self._clock.now().boot
+        if self._unpublished and now >= self._published_at + PUBLISH_EVERY:
+            self._unpublished = False
+            self._published_at = now
+            if self._local.listened_to:
+                # Without the process numbers: they are costly to find, and few ask.
+                self._local.publish(self._status(lambda attempt: ()))
 
-    def _status(self) -> AgentStatus:
+    def _status(self, pids: Pids) -> AgentStatus:
         address = ""
         if self._member is not None:
             address = self._control.address if self._control else self._member.addresses[0]
-        return show(self._core, address, self._bench.pids, self._clock.now(), os.getpid())
+        return show(self._core, address, pids, self._clock.now(), os.getpid())
 
     def _save(self, write: Callable[[R], None], record: R) -> bool:
         try:

@@ -17,7 +17,6 @@ from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import JobSpec, Tail, Tailed
 from fallow.shared.runs import Crashed, Exit, Exited, Progress
-from fallow.shared.transfer import Delivered, NotMoved, Stored
 from fallow.shared.work import processes, run_words
 from fallow.shared.work.build import is_build
 from fallow.shared.work.phases import Process
@@ -26,6 +25,7 @@ from fallow.shared.work.sandbox import SandboxAbility, SandboxPlan, plan_for
 from fallow.shared.work.staging import words_of
 from fallow.tray import files
 from fallow.tray.config import Jobs
+from fallow.tray.deliveries import Deliveries
 from fallow.tray.records import Records
 from fallow.tray.spool import Spool
 from fallow.tray.workshop import Workshop
@@ -38,32 +38,11 @@ _KILL_PATIENCE = 1.0
 Post = Callable[[AttemptId, run_words.Event], None]
 
 
-class Carrier(Protocol):
-    """The part of a DataClient that is needed here."""
-
-    def download(self, hash: str, size: int) -> None: ...
-    def upload(self, hash: str, size: int, path: Path | None = None) -> None: ...
-    def cancel(self, hash: str) -> None: ...
-
-
 class Watcher(Protocol):
     """The part of a Loop that is needed here."""
 
     def watch(self, source: int, ready: Callable[[], None]) -> None: ...
     def unwatch(self, source: int) -> None: ...
-
-
-class _Fetching:
-    """The inputs of one run that are not here yet: hash -> bytes; and how much is."""
-
-    def __init__(self, missing: dict[str, int], total: int, built: bool) -> None:
-        self.missing = missing
-        self.total = total
-        self.built = built
-
-    @property
-    def received(self) -> int:
-        return self.total - sum(self.missing.values())
 
 
 class Workbench:
@@ -96,12 +75,10 @@ class Workbench:
         self._watcher = watcher
         self._post = post
         self._tell = tell
-        self._carrier: Carrier | None = None
+        self.deliveries = Deliveries(cache, spool.blobs, tell)
         self._workshop = Workshop()
         self._handles: dict[AttemptId, Handle] = {}
         self._watched: set[AttemptId] = set()
-        self._fetching: dict[AttemptId, _Fetching] = {}
-        self._uploading: dict[AttemptId, dict[str, int]] = {}
         self._roots: dict[AttemptId, str] = {}
         self._progress: dict[AttemptId, str] = {}
         self._working: dict[AttemptId, Path] = {}
@@ -136,7 +113,7 @@ class Workbench:
     def _order_for(self, attempt: AttemptId, effect: run_words.Effect, job: JobSpec) -> None:
         match effect:
             case run_words.Fetch():
-                self._fetch(attempt, job)
+                self.deliveries.fetch(attempt, files.blobs_of(job), job.build is None)
             case run_words.Place():
                 self._placed.add(attempt)
                 self._workshop.do(self._bench(attempt, job), lambda: self._place(attempt, job))
@@ -152,43 +129,6 @@ class Workbench:
                 self._workshop.do(
                     self._bench(attempt, job), lambda: self._collect(attempt, job, handle, keep)
                 )
-
-    def carry_with(self, carrier: Carrier | None) -> None:
-        """Move blobs with this from now on; what was asked of another is asked again."""
-        self._carrier = carrier
-        if carrier is None:
-            return
-        for fetching in self._fetching.values():
-            for hash, size in fetching.missing.items():
-                carrier.download(hash, size)
-        self.retry_uploads()
-
-    def moved(self, event: Stored | Delivered | NotMoved) -> None:
-        """What the carrier tells about a blob."""
-        match event:
-            case Stored(hash):
-                for attempt, fetching in list(self._fetching.items()):
-                    if fetching.missing.pop(hash, None) is not None:
-                        self._received(attempt, fetching)
-            case Delivered(hash):
-                for attempt, items in list(self._uploading.items()):
-                    if items.pop(hash, None) is not None and not items:
-                        del self._uploading[attempt]
-                        self._tell(attempt, run_words.Uploaded())
-            case NotMoved(hash, why):
-                for attempt, fetching in list(self._fetching.items()):
-                    if hash in fetching.missing:
-                        self._stop_fetching(attempt)
-                        self._tell(attempt, run_words.StagingFailed(f"an input is missing: {why}"))
-                if any(hash in items for items in self._uploading.values()):
-                    log.warning("a result could not be delivered: %s", why)
-
-    def retry_uploads(self) -> None:
-        """Offer again what is still to be delivered; what is here already costs nothing."""
-        if self._carrier is not None:
-            for items in self._uploading.values():
-                for hash, size in items.items():
-                    self._carrier.upload(hash, size, self._spool.blobs.path(hash))
 
     def found(self, attempt: AttemptId, root: str | None, same_boot: bool) -> None:
         """A run or build of before a restart; `root` names its outputs where they are spooled.
@@ -248,40 +188,6 @@ class Workbench:
             if handle is not None:
                 handle.close()
 
-    # --- inputs ---
-
-    def _fetch(self, attempt: AttemptId, job: JobSpec) -> None:
-        wanted = files.blobs_of(job)
-        missing = {hash: size for hash, size in wanted.items() if not self._cache.has(hash)}
-        if not missing:
-            self._tell(attempt, run_words.Staged(built=job.build is None))
-            return
-        self._fetching[attempt] = _Fetching(missing, sum(wanted.values()), job.build is None)
-        if self._carrier is not None:
-            for hash, size in missing.items():
-                self._carrier.download(hash, size)
-
-    def _received(self, attempt: AttemptId, fetching: _Fetching) -> None:
-        if fetching.missing:
-            self._tell(attempt, run_words.Received(fetching.received, fetching.total))
-            return
-        del self._fetching[attempt]
-        self._tell(attempt, run_words.Staged(built=fetching.built))
-
-    def _stop_fetching(self, attempt: AttemptId) -> None:
-        fetching = self._fetching.pop(attempt, None)
-        if fetching is None or self._carrier is None:
-            return
-        for hash in fetching.missing:
-            if not self._moves(hash):
-                self._carrier.cancel(hash)
-
-    def _moves(self, hash: str) -> bool:
-        """Whether some run still waits for this blob, in whichever direction."""
-        return any(hash in each.missing for each in self._fetching.values()) or any(
-            hash in each for each in self._uploading.values()
-        )
-
     # --- files ---
 
     def _bench(self, attempt: AttemptId, job: JobSpec) -> object:
@@ -338,10 +244,7 @@ class Workbench:
             log.warning("the outputs of %s are lost: %s", attempt, error)
             self._tell(attempt, run_words.Damaged())
             return
-        self._uploading[attempt] = items
-        if self._carrier is not None:
-            for hash, size in items.items():
-                self._carrier.upload(hash, size, self._spool.blobs.path(hash))
+        self.deliveries.upload(attempt, items)
 
     def _clear_work(self, attempt: AttemptId, job: JobSpec) -> None:
         places = [self._records.folder(attempt) / "scratch", *self._own_work(attempt, job)]
@@ -365,17 +268,8 @@ class Workbench:
         whole = self._spool.whole(root, is_build(attempt))
         self._post(attempt, run_words.Lacking() if whole else run_words.Damaged())
 
-    def _stop_uploading(self, attempt: AttemptId) -> None:
-        items = self._uploading.pop(attempt, {})
-        if self._carrier is None:
-            return
-        for hash in items:
-            if not self._moves(hash):
-                self._carrier.cancel(hash)
-
     def _drop(self, attempt: AttemptId, job: JobSpec | None) -> None:
-        self._stop_fetching(attempt)
-        self._stop_uploading(attempt)
+        self.deliveries.stop(attempt)
         handle = self._let_go(attempt)
         if handle is not None:
             handle.close()
