@@ -1,4 +1,4 @@
-"""A workstation that is out of order says what cannot be: nobody else notices."""
+"""A workstation or a person out of order says what cannot be: nobody else notices."""
 
 from pathlib import Path
 
@@ -9,11 +9,15 @@ from fallow.shared.messages import (
     Ack,
     BuildReport,
     Hello,
+    Logs,
+    LogsReply,
     Report,
+    Request,
     Resources,
     RunReport,
     Welcome,
     decode_for_agent,
+    decode_reply,
     encode,
 )
 from fallow.shared.runs import Exited, Finished, Verdict
@@ -59,6 +63,22 @@ def test_untrue_words_end_no_coordinator(coordinator: Coordinator, tmp_path: Pat
     states = {node["name"]: node["cpus"] for node in coordinator.verbs.json("nodes")["nodes"]}
     assert states == {"dino": 2, "liar": 1}
     assert "refused a message" in coordinator.errors
+
+
+def test_less_than_nothing_of_an_output_is_nothing(
+    coordinator: Coordinator, tmp_path: Path
+) -> None:
+    token, mine = coordinator.token("ana", "submitter"), new_keys()
+    enrol(token, mine)
+    place = decode_invitation(token)
+    with ScriptedAgent(tmp_path / "dino", coordinator.token("dino")), Wire() as wire:
+        coordinator.verbs.ok("submit", _batch(tmp_path), "--wait")
+        door = wire.connect(place.addresses, Limits(), keys=mine, server=place.server)
+        for limit, expected in ((5, b"hello"), (-1, b"")):
+            ask = encode(Request(1, Logs("n:b/j", limit=limit)))
+            said = decode_reply(door.request(ask, timeout=20)[0]).body
+            assert isinstance(said, LogsReply)
+            assert said.data == expected
 
 
 def _batch(folder: Path) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId
-from fallow.shared.messages import Argv, Input, JobSpec
+from fallow.shared.messages import Argv, Input, JobSpec, Tail
 from fallow.shared.runs import Exited
 from fallow.shared.work import run_words
 from fallow.shared.work.sandbox import SandboxAbility
@@ -70,7 +70,7 @@ class Bench:
             post=lambda attempt, fact: self.facts.append((attempt, fact)),
             tell=lambda attempt, fact: self.facts.append((attempt, fact)),
         )
-        self.bench.carry_with(self.carrier)
+        self.bench.deliveries.carry_with(self.carrier)
 
 
 @pytest.fixture
@@ -136,3 +136,29 @@ def test_a_command_with_a_nul_in_it_is_refused(desk: Bench) -> None:
     ((_, refused),) = desk.facts
     assert isinstance(refused, run_words.NotSpawned)
     assert "NUL" in refused.text
+
+
+def test_outputs_that_cannot_be_taken_in_end_the_run_all_the_same(desk: Bench) -> None:
+    has_ended(desk, ONE, "a result")
+
+    def fails(folder: Path, work: Path) -> tuple[str, int]:
+        raise ValueError("a fault of ours")
+
+    desk.spool.take_run = fails  # type: ignore[method-assign]
+    desk.bench.order(ONE, run_words.Collect(Exited(0)), job())
+    wait_until(lambda: desk.facts, 10, "a word about the outputs")
+    ((_, failed),) = desk.facts
+    assert isinstance(failed, run_words.CollectFailed)
+    assert "a fault of ours" in failed.text
+
+
+@pytest.mark.parametrize("offset", [5, 100, 1 << 63, (1 << 64) - 1])
+def test_an_output_is_shown_from_any_place(desk: Bench, offset: int) -> None:
+    has_ended(desk, ONE, "")
+    (desk.records.folder(ONE) / "stdout.txt").write_bytes(b"0123456789")
+    answer = desk.bench.tail(Tail(1, ONE, "stdout", offset, 100))
+    assert (answer.data, answer.offset, answer.size) == (
+        b"56789"[: 10 - min(offset, 10)],
+        min(offset, 10),
+        10,
+    )

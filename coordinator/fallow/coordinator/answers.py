@@ -87,7 +87,7 @@ class Answers:
             self._waiting[self._tails] = _Waiting(
                 reply, attempt.node, attempt.id.number, now + _PATIENCE, ask, uid, job.id.index
             )
-            limit = min(ask.limit, CHUNK)
+            limit = max(0, min(ask.limit, CHUNK))
             self._tell(attempt.node, Tail(self._tails, attempt.id, ask.stream, ask.offset, limit))
         elif isinstance(attempt.state, Ended):
             # Ended with nothing kept: killed, lost or given back.
@@ -217,7 +217,7 @@ class Answers:
             try:
                 with self._blobs.path(file.hash).open("rb") as stream:
                     stream.seek(offset)
-                    data = stream.read(min(ask.limit, CHUNK))
+                    data = stream.read(max(0, min(ask.limit, CHUNK)))
             except OSError as error:
                 return Failed("The output cannot be read any more", f"The system says: {error}.")
         return LogsReply(data, offset, file.size, False, number)

@@ -169,7 +169,7 @@ class Workbench:
         try:
             with (self._records.folder(question.attempt) / name).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                offset = max(size - limit, 0) if question.offset < 0 else question.offset
+                offset = max(size - limit, 0) if question.offset < 0 else min(question.offset, size)
                 file.seek(offset)
                 return Tailed(question.request, file.read(limit), offset, size)
         except OSError:
@@ -207,7 +207,7 @@ class Workbench:
             else:
                 tree = self._records.build_folder(attempt.batch) / "tree"
                 files.place_run(folder, work, job, self._cache.path, tree if job.build else None)
-        except (FallowError, OSError) as error:
+        except Exception as error:
             self._post(attempt, run_words.StagingFailed(_say(error)))
         else:
             self._post(attempt, run_words.Placed())
@@ -226,7 +226,8 @@ class Workbench:
                 root, size = self._spool.take_run(folder, work)
             # Here already: who drops the run before it is told so must find what to release.
             self._roots[attempt] = root
-        except (FallowError, OSError) as error:
+        except Exception as error:
+            # Also of a fault of ours: a run that nothing follows on would stay here for ever.
             log.warning("the outputs of %s cannot be saved: %s", attempt, _say(error))
             self._post(attempt, run_words.CollectFailed(_say(error)))
             return
@@ -456,7 +457,10 @@ def _progress(text: str) -> Progress | None:
     return Progress(value, words.strip()[:200])
 
 
-def _say(error: FallowError | OSError) -> str:
+def _say(error: Exception) -> str:
+    if not isinstance(error, FallowError | OSError):
+        log.error("a fault of Fallow", exc_info=error)
+        return f"a fault of Fallow on this workstation ({type(error).__name__}: {error})"
     if isinstance(error, OSError):
         return f"{error.strerror}: {error.filename}" if error.filename else str(error)
     return f"{error.title}. {error.detail}" if error.detail else error.title
