@@ -82,7 +82,7 @@ def disagreements(witnesses: Iterable[Witness], boot: float) -> dict[str, str]:
 
 
 def _same(one: str, other: str) -> bool:
-    """":0" and ":0.0" are the same screen, and "unix:0" too."""
+    """ ":0" and ":0.0" are the same screen, and "unix:0" too."""
     return _server(one) == _server(other)
 
 
