@@ -45,10 +45,9 @@ class Tray(QtCore.QObject):
         self._session = session
         self._shown_menu = ShownMenu(self)
         self._shown_menu.chosen.connect(self._choose)
-        self._window = Window()
-        self._window.chosen.connect(self._choose)
+        self._window: Window | None = None
         self._icon = TrayIcon(self._shown_menu.menu, self)
-        self._icon.activated.connect(self._window.bring_up)
+        self._icon.activated.connect(self._open_window)
         self._icon.trayless.connect(self._without_tray)
         self._icon.appeared.connect(self._with_tray)
         self._icon.drawn_by_panel.connect(self._shown_menu.draw_for)
@@ -82,19 +81,31 @@ class Tray(QtCore.QObject):
             self._menu = menu
             self._shown_menu.show(menu)
             self._icon.show(menu)
-            self._window.show_menu(menu)
+            if self._window is not None:
+                self._window.show_menu(menu)
         if first:
             self._icon.start()
 
     def _knocked(self) -> None:
         if self._session.answer():
-            self._window.bring_up()
+            self._open_window()
+
+    def _open_window(self) -> Window:
+        # Made only now: in most sessions nobody opens it, and it holds megabytes.
+        if self._window is None:
+            self._window = Window()
+            self._window.chosen.connect(self._choose)
+            if self._menu is not None:
+                self._window.show_menu(self._menu)
+        self._window.bring_up()
+        return self._window
 
     def _without_tray(self) -> None:
-        self._window.stays = True
-        self._window.bring_up()
+        self._open_window().stays = True
 
     def _with_tray(self) -> None:
+        if self._window is None:
+            return
         # The window stood in for the icon; one that a person opened stays.
         if self._window.stays:
             self._window.hide()
