@@ -10,8 +10,9 @@ import pytest
 
 from fallow.shared.moments import Moment
 from fallow.tray import core_words as words
-from fallow.tray.agent import BLIND_AFTER, Agent
+from fallow.tray.agent import Agent
 from fallow.tray.config import Config
+from fallow.tray.core import SILENT_AFTER
 from fallow.tray.presence import Policy, Reading
 
 VACANT = Reading("logind", "session", True, vacant=True)
@@ -38,9 +39,8 @@ def agent(tmp_path: Path, clock: ManualClock) -> Generator[Agent]:
 
 
 def why(agent: Agent) -> str:
-    return agent._status().verdict + (
-        f": {agent._status().reasons[0].kind}" if agent._status().reasons else ""
-    )
+    status = agent._status(lambda attempt: ())
+    return status.verdict + (f": {status.reasons[0].kind}" if status.reasons else "")
 
 
 def test_sensors_that_say_nothing_any_more_are_not_believed(
@@ -50,7 +50,7 @@ def test_sensors_that_say_nothing_any_more_are_not_believed(
     clock.boot += 5
     agent._turn()
     assert why(agent) == "away"
-    clock.boot += BLIND_AFTER + 1
+    clock.boot += SILENT_AFTER + 1
     agent._turn()
     assert why(agent) == "barred: blind"
     agent._take(words.Seen("agent", (VACANT,)))

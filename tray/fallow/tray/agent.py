@@ -35,7 +35,7 @@ from fallow.shared.work.build import build_id
 from fallow.shared.work.run import Refused
 from fallow.shared.work.sandbox import SandboxAbility, probe
 from fallow.tray import core_words as words
-from fallow.tray import eyes, files, machine, records
+from fallow.tray import files, machine, records
 from fallow.tray.cache import distrust_after_boot, make_room
 from fallow.tray.config import Config
 from fallow.tray.core import Core, Settings
@@ -75,7 +75,6 @@ TELL_PROGRESS_EVERY = 0.5
 PUBLISH_EVERY = 0.2
 RETRY_UPLOADS_EVERY = 30.0
 LOOK_FOR_ROOM_EVERY = 60.0
-BLIND_AFTER = 20.0
 _FAREWELL = 0.2
 
 
@@ -136,7 +135,6 @@ class Agent:
         self._progress_at = now.boot
         self._retry_at = now.boot
         self._room_at = now.boot
-        self._looked_at = now.boot
         self._local = LocalServer(data_dir, on_request=self._asked, on_gone=self._gone)
         self._local.watch(self._loop)
         self._eyes = Eyes(self._clock, now.boot, self._loop.post)
@@ -242,8 +240,6 @@ class Agent:
             self._bench.deliveries.moved(event.event)
             self._drain()
             return
-        if isinstance(event, words.Seen):
-            self._looked_at = self._clock.now().boot
         self._step(event)
 
     def _step(self, event: words.Event) -> None:
@@ -281,10 +277,6 @@ class Agent:
         if now.boot >= self._room_at:
             self._room_at = now.boot + LOOK_FOR_ROOM_EVERY
             self._keep_room()
-        if now.boot - self._looked_at > BLIND_AFTER and eyes.SOURCE in self._core.sources:
-            # What they said last may be long untrue.
-            log.warning("this computer's own sensors have said nothing for %.0f s", BLIND_AFTER)
-            self._step(words.SourceGone(eyes.SOURCE))
         self._drain()
         self._local.flush()
         self._do(self._core.turn(self._clock.now()))
