@@ -158,8 +158,8 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             # The order of the records is their owners' business, not that of the references.
             self._db.execute("PRAGMA defer_foreign_keys = ON")
-            for kind, group in groupby(saves, type):
-                self._write(kind, list(group))
+            for kind, group in _grouped(saves):
+                self._write(kind, group)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
@@ -238,8 +238,10 @@ class Store:
         return [OutputFile(row[0], row[1].hex(), row[2]) for row in rows]
 
     def hashes_of(self, uid: str) -> set[str]:
-        """Every blob that the batch and its results consist of."""
+        """Every blob that the batch and its results consist of, and what listed these."""
         found = {file.hash for file in self.build_outputs(uid)}
+        listed = "SELECT manifest FROM attempt WHERE batch = ? AND manifest IS NOT NULL"
+        found |= {str(row[0]) for row in self._query(listed, (uid,))}
         for row in self._query("SELECT DISTINCT hash FROM result_file WHERE batch = ?", (uid,)):
             found.add(row[0].hex())
         for row in self._query("SELECT record FROM batch WHERE uid = ?", (uid,)):
@@ -314,6 +316,19 @@ class Store:
             "look whether the disk is full or the file damaged, then start the coordinator again;"
             " what was acknowledged is on disk",
         )
+
+
+def _grouped(saves: Sequence[AnySave]) -> Iterable[tuple[type, Sequence[AnySave]]]:
+    """The saves by kind, since many rows of a table at once cost less than one by one.
+
+    Their order counts only where something is deleted, so then it is kept.
+    """
+    kinds: dict[type, list[AnySave]] = {}
+    for save in saves:
+        kinds.setdefault(type(save), []).append(save)
+    if not kinds.keys() & _IN_ORDER:
+        return kinds.items()
+    return [(kind, list(group)) for kind, group in groupby(saves, type)]
 
 
 def _is_repeated(save: AnySave) -> bool:
@@ -485,3 +500,4 @@ _WRITES: dict[type, _Write] = {
     ),
     Cleared: ("DELETE FROM doomed WHERE uid = ?", lambda it: (it.uid,)),
 }
+_IN_ORDER = {DropBatch, Undone, Doomed, Cleared}
