@@ -23,7 +23,6 @@ CRASHING = Path(__file__).with_name("crashing_serve.py")
 STEPS = (
     "committing saved",
     "assembled",
-    "old moved",
     "renamed",
     "parents synced",
     "committed saved",
@@ -48,7 +47,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 CASES = [(step, False) for step in STEPS] + [("renamed", True), ("committed saved", True)]
 
 
-# The step "attempts moved" needs two attempts: tests/store has it.
+# The steps "old moved" and "attempts moved" need two attempts: tests/store has them.
 @pytest.mark.parametrize(("step", "fails"), CASES)
 def test_killed_in_a_commit(
     coordinator: Coordinator,

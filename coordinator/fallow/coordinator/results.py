@@ -157,13 +157,15 @@ class Results:
         for each in done:
             if isinstance(each, Unusable):
                 shutil.rmtree(self._stage(each.deposit, "new"), ignore_errors=True)
+        in_staging = set(fresh)
         # All are forced to disk together: what the first one waits for is most of the others'.
         for path in fresh:
             _sync(path)
         self._at("assembled")
         changed: dict[Path, None] = {}
         for deposit in deposits:
-            changed.update(dict.fromkeys(self._install(deposit)))
+            assembled = self._stage(deposit, "new") / RECORD in in_staging
+            changed.update(dict.fromkeys(self._install(deposit, assembled)))
         for folder in changed:
             _sync(folder)
         self._at("parents synced")
@@ -262,13 +264,15 @@ class Results:
     def _keep(self, record: Path, hash: str) -> None:
         """Let attempt.json be fetched like any blob; not forced to disk, it can be made again."""
         blob = self._blobs.path(hash)
-        blob.parent.mkdir(mode=0o700, exist_ok=True)
         try:
             os.link(record, blob)
         except FileExistsError:
             pass
+        except FileNotFoundError:
+            blob.parent.mkdir(mode=0o700, exist_ok=True)
+            os.link(record, blob)
 
-    def _install(self, deposit: Deposit) -> list[Path]:
+    def _install(self, deposit: Deposit, assembled: bool) -> list[Path]:
         """Rename the assembled folder into place; returns the folders that must be synced."""
         new, old = self._stage(deposit, "new"), self._stage(deposit, "old")
         batch = self._root / deposit.namespace / deposit.batch
@@ -279,14 +283,15 @@ class Results:
             # Once in a process: an earlier one may have ended between making and syncing it.
             changed += [batch.parent, self._root]
             self._rooted.add(batch)
-        if not self._installed(deposit):
-            if not old.exists():
-                try:
-                    os.rename(job, old)
-                except FileNotFoundError:
-                    pass
+        if assembled:
+            try:
+                os.rename(new, job)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+                    raise
+                os.rename(job, old)
                 self._at("old moved")
-            os.rename(new, job)
+                os.rename(new, job)
             self._at("renamed")
         earlier = old / ATTEMPTS
         if earlier.is_dir():
