@@ -22,7 +22,7 @@ from fallow.coordinator.results import ATTEMPTS, build_output_name
 from fallow.coordinator.store import Store
 from fallow.coordinator.world import LiveBatch
 from fallow.shared.blobs import BlobStore
-from fallow.shared.errors import FallowError, Refused, UsageError
+from fallow.shared.errors import Refused, UsageError
 from fallow.shared.messages import (
     CHUNK,
     Failed,
@@ -221,11 +221,6 @@ class Answers:
             except OSError as error:
                 return Failed("The output cannot be read any more", f"The system says: {error}.")
         return LogsReply(data, offset, file.size, False, number)
-
-
-def failed(error: FallowError) -> Failed:
-    """The words of an error as a client gets them."""
-    return Failed(error.title, error.detail, error.hint, error.exit_code)
 
 
 def _wanted(attempts: Sequence[AttemptRecord], number: int | None, ref: str) -> AttemptRecord:

@@ -21,7 +21,15 @@ from fallow.coordinator.records import (
     Phase,
     Stopping,
 )
-from fallow.shared.runs import Crashed, Declined, Exited, Finished, Stopped, StopReason
+from fallow.shared.runs import (
+    Crashed,
+    Declined,
+    Exited,
+    Finished,
+    Stopped,
+    StopReason,
+    stronger,
+)
 
 # --- events ---------------------------------------------------------------------------------------
 
@@ -106,7 +114,6 @@ _HOW: dict[StopReason, How] = {
     "evict": "evicted",
     "lost": "lost",
 }
-_STRENGTH: dict[StopReason, int] = {"evict": 0, "lost": 1, "superseded": 2, "kill": 3}
 
 
 def step(record: AttemptRecord, event: Event, wall: float) -> Change | None:
@@ -227,7 +234,7 @@ def _stop_collecting(record: AttemptRecord, event: Stop, wall: float) -> Change:
 def _stop_harder(record: AttemptRecord, event: Stop, wall: float) -> Change:
     state = record.state
     assert type(state) is Stopping
-    if _STRENGTH[event.why] <= _STRENGTH[state.why]:
+    if stronger(state.why, event.why) == state.why:
         return Change(record)
     return Change(replace(record, state=Stopping(event.why, state.finished)), "withdraw")
 

@@ -13,7 +13,8 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct
 
-from fallow.coordinator.answers import Answers, failed
+from fallow.coordinator.answers import Answers
+from fallow.coordinator.asking import failed
 from fallow.coordinator.events import (
     AgentSaid,
     Caller,

@@ -9,10 +9,16 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 StopReason = Literal["kill", "superseded", "evict", "lost"]
-"""Why we stop an attempt. The stronger reason stays: kill > superseded > evict."""
+"""Why we stop an attempt."""
+_STRENGTH: dict[StopReason, int] = {"evict": 0, "lost": 1, "superseded": 2, "kill": 3}
 
 DeclineReason = Literal["does_not_fit", "owner", "staging", "build_failed", "sandbox", "stopping"]
 """Why a workstation gives an attempt back that never ran."""
+
+
+def stronger(one: StopReason, other: StopReason) -> StopReason:
+    """The reason that stays where there are two: kill > superseded > lost > evict."""
+    return max(one, other, key=_STRENGTH.__getitem__)
 
 
 class Exited(Struct, frozen=True, tag="exited"):

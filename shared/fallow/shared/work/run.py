@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import JobSpec
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Crashed, DeclineReason, Stopped, StopReason
+from fallow.shared.runs import Crashed, DeclineReason, Stopped, stronger
 from fallow.shared.work.phases import (
     PHASES,
     Aborting,
@@ -78,12 +78,6 @@ from fallow.shared.work.run_words import (
 )
 
 KILL_AGAIN_AFTER = 5.0
-_STRENGTH: dict[StopReason, int] = {"evict": 0, "lost": 1, "superseded": 2, "kill": 3}
-
-
-def stronger(one: StopReason, other: StopReason) -> StopReason:
-    """The reason that stays when a run is to be stopped for two: kill > superseded > evict."""
-    return max(one, other, key=lambda why: _STRENGTH[why])
 
 
 class Step(NamedTuple):
