@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fallow.shared.moments import Moment
+from fallow.tray.coverage import Desk
 from fallow.tray.presence import Reading
 from fallow.tray.sensors.logind import ASK_EVERY, Logind
 from virtual_screen import BUS_CONFIG
@@ -92,7 +93,10 @@ def test_nobody_is_logged_in(logind: Logind) -> None:
 def test_somebody_at_the_seat(login1: Login1, logind: Logind) -> None:
     login1.tell(ANA)
     reading = logind.read(at(100))
-    assert reading == Reading("logind", "session", True, "ana is logged in at seat0", None)
+    desk = Desk("2", "ana", 1000, "seat0")
+    assert reading == Reading(
+        "logind", "session", True, "ana is logged in at seat0", None, desks=(desk,)
+    )
 
 
 @pytest.mark.parametrize(

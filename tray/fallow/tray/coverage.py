@@ -37,14 +37,17 @@ class Cover(Struct, frozen=True):
     display: str = ""
 
     def covers(self, desk: Desk) -> bool:
-        """Is this desk seen? Of two that do not know the session, user and display decide."""
+        """Is this desk seen? Without the session's number, its user and display decide."""
         if self.everything:
             return True
-        if self.session:
-            return self.session == desk.session
+        if self.session and self.session == desk.session:
+            return True
         if self.uid != desk.uid:
             return False
-        return not self.display or not desk.display or _same(self.display, desk.display)
+        if self.display and desk.display:
+            return _same(self.display, desk.display)
+        # It is one of theirs, and nobody knows which.
+        return not self.session
 
 
 class Witness(Struct, frozen=True):

@@ -37,7 +37,8 @@ class Eyes:
 
     def _look(self) -> None:
         # Imported here, in its own time: it brings D-Bus with it.
-        from fallow.tray.sensors.watch import Watch, for_agent
+        from fallow.tray.sensors.choice import for_agent
+        from fallow.tray.sensors.watch import Watch
 
         watch = Watch(for_agent(), self._started)
         woke: float | None = None

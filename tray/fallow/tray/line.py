@@ -16,8 +16,9 @@ from fallow.shared.errors import FallowError, Unreachable
 from fallow.shared.waker import Waker
 from fallow.tray import local
 from fallow.tray.presence import Reading
+from fallow.tray.sensors.choice import for_session
 from fallow.tray.sensors.sensor import Sensor
-from fallow.tray.sensors.watch import Watch, for_session
+from fallow.tray.sensors.watch import Watch
 from fallow.tray.status import AgentStatus
 
 log = logging.getLogger(__name__)

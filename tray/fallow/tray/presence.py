@@ -19,14 +19,15 @@ from fallow.tray.windows import Window, inside, next_change
 class Reading(Struct, frozen=True):
     """What one sensor says: `last_activity` in boot-clock seconds, None when none was seen.
 
-    `input` sensors watch keyboard and mouse of a session, `terminal` ones people typing in
-    terminals and over ssh, `session` ones who is logged in; only the latter can say `vacant`:
-    nobody is logged in at any seat. `covers` is what an input sensor can see, None where it cannot
-    tell; `desks` are the graphical sessions in which people are logged in, for who lists them.
+    `input` sensors watch keyboard and mouse of a session, `inhibitor` ones films and calls (`why`
+    names who is at it now), `terminal` ones people typing in terminals and over ssh, `session` ones
+    who is logged in; only the latter can say `vacant`: nobody is logged in at any seat. `covers`
+    is what an input sensor can see, None where it cannot tell; `desks` are the graphical sessions
+    in which people are logged in, for who lists them.
     """
 
     sensor: str
-    kind: Literal["input", "terminal", "session"]
+    kind: Literal["input", "terminal", "session", "inhibitor"]
     healthy: bool
     why: str = ""
     last_activity: float | None = None

@@ -4,28 +4,30 @@ It can say that nobody is: then the desk is free, the login screen included. It 
 person who is logged in last typed (`IdleHint` is never set on some desktops): `pynput_input` can.
 """
 
-import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from fallow.shared.moments import Moment
+from fallow.tray.coverage import Desk
 from fallow.tray.presence import Reading
+from fallow.tray.sensors.bus import PATIENCE, Bus, Unanswered, call, why
 
 log = logging.getLogger(__name__)
 
 SERVICE = "org.freedesktop.login1"
 PATH = "/org/freedesktop/login1"
-PATIENCE = 0.5
+BUS = "org.freedesktop.DBus"
 # A login is followed by typing, and a logout frees nothing at once: no need to ask more often.
 ASK_EVERY = 2.0
 LONGEST_WAIT = 60.0
-
-_T = TypeVar("_T")
+GRAPHICAL = {"x11", "wayland", "mir"}
 
 
 class Session(NamedTuple):
-    """One login: `seat` is empty for ssh; `kind` is logind's class, such as user or greeter."""
+    """One login: `seat` is empty for ssh; `kind` is logind's class, such as user or greeter.
+
+    `screen` is logind's type, such as x11, wayland or tty; `idle` what its desktop says of it.
+    """
 
     number: str
     user: str
@@ -34,27 +36,44 @@ class Session(NamedTuple):
     state: str
     remote: bool
     locked: bool
+    uid: int = 0
+    screen: str = ""
+    display: str = ""
+    idle: bool = False
 
     @property
     def somebody(self) -> bool:
         """Is a person logged in here? Not the login screen, nor what a logout leaves behind."""
         return bool(self.seat) and self.kind.startswith("user") and self.state != "closing"
 
+    @property
+    def desk(self) -> Desk | None:
+        """The graphical session of a person, in the background or not; None for any other."""
+        if not self.somebody or self.screen not in GRAPHICAL:
+            return None
+        return Desk(self.number, self.user, self.uid, self.seat, self.display)
+
 
 class Logind:
-    """Asks logind at most every `ASK_EVERY` seconds; a read waits `PATIENCE` seconds at most."""
+    """Asks logind at most every `ASK_EVERY` seconds; a read waits `PATIENCE` seconds at most.
+
+    `woke` is when the computer last told that it woke from sleep, None when it has not slept.
+    """
 
     name = "logind"
 
     def __init__(self, address: str | None = None) -> None:
-        self._address = address
-        self._loop = asyncio.new_event_loop()
-        self._bus: Any = None
+        self._bus = Bus("system", address)
+        self._listening: Any = None
         self._ask_at = 0.0
         self._wait = ASK_EVERY
         self._occupied_at: float | None = None
+        self._seen_at: float | None = None
+        self._sleeping = False
+        self._wakes = 0
         self._reading = Reading(self.name, "session", False, "it has not been asked yet")
         self.sessions: tuple[Session, ...] = ()
+        self.woke: float | None = None
 
     def read(self, now: Moment) -> Reading:
         if now.boot >= self._ask_at:
@@ -62,53 +81,48 @@ class Logind:
         return self._reading
 
     def close(self) -> None:
-        self._hang_up()
-        self._loop.close()
+        self._bus.close()
 
     def _ask(self, now: Moment) -> Reading:
+        before, wakes = self.sessions, self._wakes
         try:
-            self.sessions = self._within(self._list())
+            self.sessions = self._bus.within(PATIENCE, self._list())
         except Exception as error:
             # Whatever is wrong with the bus, the answer is the same: nothing was seen.
-            self._hang_up()
+            self._bus.hang_up()
             self.sessions = ()
             self._wait = min(2 * self._wait, LONGEST_WAIT)
             self._ask_at = now.boot + self._wait
-            why = _why(error)
-            log.debug("logind: %s", why)
-            return Reading(self.name, "session", False, why, self._occupied_at)
+            reason = why(error, "system", "logind")
+            log.debug("logind: %s", reason)
+            return Reading(self.name, "session", False, reason, self._occupied_at)
         self._wait = ASK_EVERY
         self._ask_at = now.boot + ASK_EVERY
+        if self._wakes != wakes:
+            self.woke = now.boot
         people = [session for session in self.sessions if session.somebody]
         if not people:
             return Reading(self.name, "session", True, "", self._occupied_at, vacant=True)
         self._occupied_at = now.boot
-        who = " and ".join(sorted({f"{each.user} is logged in at {each.seat}" for each in people}))
-        return Reading(self.name, "session", True, who, None)
-
-    def _within(self, question: Coroutine[Any, Any, _T]) -> _T:
-        return self._loop.run_until_complete(asyncio.wait_for(question, PATIENCE))
-
-    def _hang_up(self) -> None:
-        if self._bus is not None:
-            self._bus.disconnect()
-            self._bus = None
+        if _came_back(before, people):
+            self._seen_at = now.boot
+        desks = tuple(each.desk for each in people if each.desk is not None)
+        who = " and ".join(sorted({_says(each) for each in people}))
+        return Reading(self.name, "session", True, who, self._seen_at, desks=desks)
 
     async def _list(self) -> tuple[Session, ...]:
-        if self._bus is None:
-            from dbus_fast import BusType
-            from dbus_fast.aio import MessageBus
-
-            bus = MessageBus(bus_address=self._address, bus_type=BusType.SYSTEM)
-            self._bus = await bus.connect()
+        bus = await self._bus.connection()
+        if bus is not self._listening:
+            await self._listen(bus)
         found: list[Session] = []
-        listed = await self._call(PATH, f"{SERVICE}.Manager", "ListSessions", "")
-        for number, _uid, user, seat, path in listed:
+        (listed,) = await call(bus, SERVICE, PATH, f"{SERVICE}.Manager.ListSessions")
+        for number, uid, user, seat, path in listed:
             try:
-                got = await self._call(
-                    *(path, "org.freedesktop.DBus.Properties", "GetAll", "s"), f"{SERVICE}.Session"
+                (got,) = await call(
+                    *(bus, SERVICE, path, "org.freedesktop.DBus.Properties.GetAll", "s"),
+                    f"{SERVICE}.Session",
                 )
-            except LookupError:
+            except Unanswered:
                 continue  # The session ended since it was listed.
             values = {name: variant.value for name, variant in got.items()}
             found.append(
@@ -120,34 +134,39 @@ class Logind:
                     state=values.get("State", "active"),
                     remote=values.get("Remote", False),
                     locked=values.get("LockedHint", False),
+                    uid=uid,
+                    screen=values.get("Type", ""),
+                    display=values.get("Display", ""),
+                    idle=values.get("IdleHint", False),
                 )
             )
         return tuple(found)
 
-    async def _call(
-        self, path: str, interface: str, member: str, signature: str, *body: str
-    ) -> Any:
-        from dbus_fast import Message, MessageType
+    async def _listen(self, bus: Any) -> None:
+        """Asks to be told of sleep; what is told waits in the socket until the next question."""
+        rule = f"type='signal',interface='{SERVICE}.Manager',member='PrepareForSleep'"
+        await call(bus, BUS, "/org/freedesktop/DBus", f"{BUS}.AddMatch", "s", rule)
+        bus.add_message_handler(self._told)
+        self._listening = bus
 
-        message = Message(
-            destination=SERVICE,
-            path=path,
-            interface=interface,
-            member=member,
-            signature=signature,
-            body=list(body),
-        )
-        answer = await self._bus.call(message)
-        if answer.message_type is MessageType.ERROR:
-            raise LookupError(answer.body[0] if answer.body else answer.error_name)
-        return answer.body[0]
+    def _told(self, message: Any) -> None:
+        if message.member == "PrepareForSleep" and message.signature == "b":
+            (self._sleeping,) = message.body
+            self._wakes += not self._sleeping
+            log.info("this computer %s", "goes to sleep" if self._sleeping else "woke up")
 
 
-def _why(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed"
-    if isinstance(error, TimeoutError):
-        return "the system bus does not answer"
-    if isinstance(error, FileNotFoundError | ConnectionRefusedError):
-        return "this computer has no system bus"
-    return f"logind does not answer: {str(error) or type(error).__name__}"
+def _came_back(before: tuple[Session, ...], after: list[Session]) -> bool:
+    """Has anybody unlocked a screen, or has a desktop told that its person is no longer idle?"""
+    was = {each.number: each for each in before}
+    return any(
+        (old.locked and not new.locked) or (old.idle and not new.idle)
+        for new in after
+        if (old := was.get(new.number)) is not None
+    )
+
+
+def _says(session: Session) -> str:
+    hints = [*(["locked"] if session.locked else []), *(["idle"] if session.idle else [])]
+    text = f"{session.user} is logged in at {session.seat}"
+    return f"{text} ({' and '.join(hints)})" if hints else text

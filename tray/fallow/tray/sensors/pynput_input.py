@@ -13,7 +13,9 @@ from typing import Any
 
 from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
+from fallow.tray.coverage import Cover
 from fallow.tray.presence import Reading
+from fallow.tray.second_sign import Input, Kind, Signs, witness
 from fallow.tray.sensors import x11
 
 log = logging.getLogger(__name__)
@@ -37,8 +39,12 @@ class PynputInput:
         on_activity: Callable[[], None],
         clock: Clock | None = None,
         first_wait: float = 1.0,
+        cover: Cover | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
+        self._cover = cover
+        self._signs = Signs(self._clock.now().boot)
+        self._deciding = threading.Lock()
         self._on_activity = on_activity
         self._first_wait = first_wait
         self._wait = first_wait
@@ -53,10 +59,14 @@ class PynputInput:
 
     def read(self, now: Moment) -> Reading:
         if self._watching():
-            return Reading(self.name, "input", True, "", self._seen_at)
+            return Reading(self.name, "input", True, "", self._seen_at, covers=self._cover)
         if not self._builder.is_alive() and now.boot >= self._next_try and not self._closed:
             self._builder = self._start_builder()
         return Reading(self.name, "input", False, self._why, self._seen_at)
+
+    def doubts(self, at: float) -> bool:
+        """Is what another sensor saw at `at` a bumped mouse, which does not count yet?"""
+        return self._signs.doubts(at)
 
     def close(self) -> None:
         """Lets the listeners go; they are threads that end with this process."""
@@ -104,8 +114,8 @@ class PynputInput:
             # Without an X server the import itself fails, in more than one way.
             return str(error).splitlines()[0] if str(error) else type(error).__name__
         listeners = (
-            keyboard.Listener(on_press=self._seen, on_release=self._seen),
-            mouse.Listener(on_move=self._seen, on_click=self._seen, on_scroll=self._seen),
+            keyboard.Listener(on_press=self._pressed, on_release=self._pressed),
+            mouse.Listener(on_move=self._moved, on_click=self._clicked, on_scroll=self._clicked),
         )
         for listener in listeners:
             _contain(listener)
@@ -119,9 +129,23 @@ class PynputInput:
 
     # -- in a listener's thread
 
-    def _seen(self, *_: object) -> None:
+    def _pressed(self, *_: object) -> None:
+        """A key, and it does not matter which."""
+        self._seen("key")
+
+    def _clicked(self, *_: object) -> None:
+        self._seen("click")
+
+    def _moved(self, x: float, y: float, *_: object) -> None:
+        self._seen("motion", x, y)
+
+    def _seen(self, kind: Kind, x: float = 0.0, y: float = 0.0) -> None:
         """Something moved: only when is kept. An exception here would end the listener."""
         now = self._clock.now().boot
+        with self._deciding:
+            self._signs = witness(self._signs, Input(kind, now, x, y))
+            if self._signs.active_at != now:
+                return  # A bumped mouse.
         self._seen_at = now
         if now - self._woken_at < WAKE_INTERVAL:
             return

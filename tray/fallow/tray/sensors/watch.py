@@ -1,45 +1,36 @@
 """Several sensors read as one: the Facts that the presence rule judges.
 
 Not a sensor, and no judge: a sensor that fails says nothing here, and the rule (`presence`) fails
-closed. The agent has `for_agent`, the tray of a desktop session has `for_session`.
+closed. `choice` says which sensors the agent has, and the tray of a desktop session.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from fallow.shared.clock import Clock
+from msgspec.structs import replace
+
 from fallow.shared.moments import Moment
+from fallow.tray.coverage import Witness, disagreements
 from fallow.tray.presence import Facts, Pause, Reading
+from fallow.tray.sensors.around import Surroundings
+from fallow.tray.sensors.guard import Aside
 from fallow.tray.sensors.power import on_battery
-from fallow.tray.sensors.pynput_input import PynputInput
 from fallow.tray.sensors.sensor import Sensor
-from fallow.tray.sensors.xscreensaver import XScreenSaver
 
 log = logging.getLogger(__name__)
 
 # Both clocks are read one after the other; a sleep is longer than what comes between.
 SHORTEST_SLEEP = 1.0
-
-
-def for_agent() -> list[Sensor]:
-    """What can be seen without a screen: who is logged in, and who types in a terminal."""
-    # The tray needs neither, and the library for the system bus is large.
-    from fallow.tray.sensors.logind import Logind
-    from fallow.tray.sensors.terminals import Terminals
-
-    return [Logind(), Terminals()]
-
-
-def for_session(on_activity: Callable[[], None], clock: Clock | None = None) -> list[Sensor]:
-    """What the tray sees of its own session; `on_activity` is called from another thread."""
-    return [PynputInput(on_activity, clock), XScreenSaver(clock)]
+PATIENCE = 0.5
 
 
 class Watch:
     """Reads its sensors, never raises, and notices when the computer has slept.
 
-    `asleep` is the time in seconds that this computer has slept since it started.
+    `around` looks at the other programs, where that is wanted; like `battery` it may hang without
+    harm: what it said last then holds. `asleep` is how many seconds this computer has slept,
+    `told_woke` when somebody told that it woke.
     """
 
     def __init__(
@@ -48,37 +39,98 @@ class Watch:
         started: float,
         battery: Callable[[], bool] = on_battery,
         asleep: Callable[[], float] | None = None,
+        around: Callable[[Moment], Surroundings] | None = None,
+        told_woke: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._sensors = tuple(sensors)
         self._started = started
-        self._battery = battery
+        self._battery = Aside("battery", lambda _: battery())
+        self._on_battery = False
+        self._around = Aside("around", around) if around is not None else None
+        self._surroundings = Surroundings()
+        self._told_woke = told_woke
         self._asleep = asleep or _asleep
         self._slept = self._asleep()
         self._woke: float | None = None
+        self._watching_since: dict[str, float] = {}
 
     def readings(self, now: Moment) -> tuple[Reading, ...]:
-        """What each sensor says; one that raises is unhealthy."""
-        return tuple(_read(sensor, now) for sensor in self._sensors)
+        """What each sensor says; one that raises is unhealthy, one that is contradicted says so."""
+        readings = tuple(_read(sensor, now) for sensor in self._sensors)
+        doubts = self.doubts(readings, now)
+        return tuple(
+            replace(each, why=doubts[each.sensor]) if each.sensor in doubts else each
+            for each in readings
+        )
+
+    def doubts(self, readings: Iterable[Reading], now: Moment) -> dict[str, str]:
+        """Which healthy sensors of keyboard and mouse missed what another one saw, in words."""
+        eyes = [each for each in readings if each.healthy and each.kind == "input"]
+        since = self._watching_since
+        self._watching_since = {each.sensor: since.get(each.sensor, now.boot) for each in eyes}
+        return disagreements(
+            (
+                Witness(each.sensor, self._watching_since[each.sensor], saw_input=False)
+                if each.last_activity is None
+                else Witness(each.sensor, each.last_activity)
+                for each in eyes
+            ),
+            now.boot,
+        )
 
     def facts(
         self, now: Moment, pause: Pause | None = None, others: Iterable[Reading] = ()
     ) -> Facts:
         """All that the verdict depends on; `others` are readings that came from the trays."""
+        readings = (*self.readings(now), *others)
         slept = self._asleep()
         if slept - self._slept >= SHORTEST_SLEEP:
             self._woke = now.boot
         self._slept = slept
+        told = self._told_woke()
+        if told is not None and (self._woke is None or told > self._woke + SHORTEST_SLEEP):
+            self._woke = told
+        self._look_around(now)
         return Facts(
             started=self._started,
-            readings=(*self.readings(now), *others),
+            readings=readings,
             pause=pause,
-            on_battery=self._battery(),
+            on_battery=self._on_battery,
             woke=self._woke,
+            exclusive=self._surroundings.exclusive,
+            inhibitors=inhibiting(readings),
+            foreign_cpu=self._surroundings.foreign_cpu,
         )
 
     def close(self) -> None:
         for sensor in self._sensors:
             sensor.close()
+        self._battery.end()
+        if self._around is not None:
+            self._around.end()
+
+    def _look_around(self, now: Moment) -> None:
+        try:
+            self._on_battery = self._battery.ask(now, PATIENCE)
+        except TimeoutError:
+            log.debug("the battery does not answer")
+        except Exception:
+            log.exception("the battery cannot be asked")
+        if self._around is None:
+            return
+        try:
+            self._surroundings = self._around.ask(now, PATIENCE)
+        except TimeoutError:
+            log.debug("the list of processes does not come")
+        except Exception:
+            log.exception("the other programs cannot be seen")
+
+
+def inhibiting(readings: Iterable[Reading]) -> tuple[str, ...]:
+    """Who shows a film or holds a call now, by what the sensors of it say."""
+    return tuple(
+        each.why for each in readings if each.kind == "inhibitor" and each.healthy and each.why
+    )
 
 
 def _read(sensor: Sensor, now: Moment) -> Reading:

@@ -8,10 +8,12 @@ import contextlib
 import os
 import queue
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
+from fallow.tray.coverage import Cover
 from fallow.tray.presence import Reading
 from fallow.tray.sensors import x11
 
@@ -21,12 +23,23 @@ JITTER = 0.25
 
 
 class XScreenSaver:
-    """Asks the X server; a read waits `patience` seconds at most, once, for a silent server."""
+    """Asks the X server; a read waits `patience` seconds at most, once, for a silent server.
+
+    `doubts` says of an instant whether the input then was a bumped mouse, which does not count.
+    """
 
     name = "xscreensaver"
 
-    def __init__(self, clock: Clock | None = None, patience: float = 0.5) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        patience: float = 0.5,
+        cover: Cover | None = None,
+        doubts: Callable[[float], bool] = lambda _: False,
+    ) -> None:
         self._clock = clock or SystemClock()
+        self._cover = cover
+        self._doubts = doubts
         self._patience = patience
         self._seen_at: float | None = None
         self._asked_at: float | None = None
@@ -48,9 +61,10 @@ class XScreenSaver:
         self._asked_at = None
         if isinstance(answer, str):
             return self._blind(answer)
-        if self._seen_at is None or abs(answer - self._seen_at) > JITTER:
+        fresh = self._seen_at is None or abs(answer - self._seen_at) > JITTER
+        if fresh and not self._doubts(answer):
             self._seen_at = answer
-        return Reading(self.name, "input", True, "", self._seen_at)
+        return Reading(self.name, "input", True, "", self._seen_at, covers=self._cover)
 
     def close(self) -> None:
         self._questions.put(False)

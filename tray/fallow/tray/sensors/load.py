@@ -1,0 +1,69 @@
+"""How busy other people's programs keep the processors: a fact beside the sensors.
+
+Not the load of our own jobs, nor the kernel's, and no judgement of how much is much (`presence`).
+Programs that begin and end between two looks count through the parent that waited for them.
+"""
+
+import os
+from collections import deque
+
+from fallow.shared.moments import Moment
+from fallow.tray.sensors.proctable import Table
+
+# Both in seconds: a short burst is nobody at work, and a look has its price.
+WINDOW = 60.0
+
+
+class Load:
+    """The share of all cores that processes not ours have used over the last `window` seconds."""
+
+    def __init__(self, window: float = WINDOW, cores: int | None = None) -> None:
+        self._window = window
+        self._rate = os.sysconf("SC_CLK_TCK") * (cores or os.cpu_count() or 1)
+        self._before: Table = {}
+        self._ours: frozenset[int] = frozenset()
+        self._total = 0
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def look(self, now: Moment, table: Table, ours: frozenset[int]) -> float | None:
+        """The share, 0 to 1; None until it has looked for a whole window."""
+        if self._before:
+            self._total += used(self._before, table, ours | self._ours)
+        self._before, self._ours = table, ours
+        samples = self._samples
+        samples.append((now.boot, self._total))
+        while len(samples) > 2 and samples[1][0] <= now.boot - self._window:
+            samples.popleft()
+        began, total = samples[0]
+        if now.boot - began < self._window:
+            return None
+        return min((self._total - total) / (self._rate * (now.boot - began)), 1.0)
+
+
+def used(before: Table, after: Table, ours: frozenset[int]) -> int:
+    """Clock ticks that processes other than `ours` used between two tables."""
+    ticks = {
+        number: row.own + row.reaped - _earlier(before, number, row.started)
+        for number, row in after.items()
+        if number not in ours
+    }
+    # What a process had used before it ended is not new, although its parent has only now got it.
+    for number, row in before.items():
+        if number in ours or _lives(after, number, row.started):
+            continue
+        heir = row.parent
+        while heir in before and not _lives(after, heir, before[heir].started):
+            heir = before[heir].parent
+        if heir in ticks:
+            ticks[heir] -= row.own + row.reaped
+    return sum(max(each, 0) for each in ticks.values())
+
+
+def _earlier(before: Table, number: int, started: int) -> int:
+    row = before.get(number)
+    return row.own + row.reaped if row is not None and row.started == started else 0
+
+
+def _lives(after: Table, number: int, started: int) -> bool:
+    row = after.get(number)
+    return row is not None and row.started == started
