@@ -61,6 +61,12 @@ def births(pids: set[int]) -> set[Birth]:
     return {Birth(pid, stat.start) for pid, stat in found.items() if stat is not None}
 
 
+def _kill(births: set[Birth]) -> None:
+    for each in births:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each.pid, signal.SIGKILL)
+
+
 class RealWorkstation(Workstation):
     """An agent's process; where it has no bubblewrap, it is told so by the file system."""
 
@@ -119,25 +125,32 @@ class RealWorkstation(Workstation):
         return [
             path.with_name("status")
             for folder in ("runs", "builds")
-            for path in (self.data_dir / folder).glob("*/process/status.wrapper")
+            for path in (self.data_dir / folder).glob("*/**/status.wrapper")
+            if "work" not in path.parts
         ]
 
     def end_jobs(self) -> None:
         """End what is left here, frozen or not, with the agent or without."""
         for status in self.wrappers():
-            options = status.with_name("status.options")
-            contained = options.exists() and options.stat().st_size > 0
             identity = processes.find(status)
-            handle = None if identity is None else processes.adopt(identity, status, contained)
-            if handle is None:
-                processes.sweep(status)
-                continue
-            handle.containment.kill()
-            handle.close()
-        for birth in self.seen:
-            if birth.alive:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(birth.pid, signal.SIGKILL)
+            if identity is not None and Birth(identity.pid, identity.start).alive:
+                top = Birth(identity.pid, identity.start)
+                # Its orphans come back to it, so it goes last.
+                while below := {each for each in self.births_below(top.pid) - {top} if each.alive}:
+                    _kill(below)
+                _kill({top})
+            processes.sweep(status)
+        _kill({each for each in self.seen if each.alive})
+
+    def left_running(self) -> list[str]:
+        """Programs of ours that still know this folder."""
+        found = []
+        for pid in procfs.pids():
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes()
+                if os.fsencode(self.data_dir) in words and pid != os.getpid():
+                    found.append(f"{pid}: {words!r}")
+        return found
 
     def files_with(self, marker: bytes) -> list[Path]:
         """Every file below the data folder that has these bytes in it, or in its name."""
@@ -168,6 +181,8 @@ class Group:
                     each.kill()
                 each.end_jobs()
         for each in self._made:
+            left = each.left_running()
+            assert not left, left
             assert "Traceback" not in each.errors, each.errors
             assert "this cannot happen" not in each.errors, each.errors
 

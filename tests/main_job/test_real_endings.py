@@ -212,15 +212,17 @@ def test_a_computer_that_was_started_anew(group: Group, sandbox: Sandbox) -> Non
 
 def _power_off(place: RealWorkstation) -> None:
     """No process is left, no last word either, and what was saved is of another boot."""
-    for status in place.wrappers():
+    wrappers = place.wrappers()
+    assert wrappers
+    for status in wrappers:
         identity = processes.find(status)
         assert identity is not None
         place.births_below(identity.pid)
         os.kill(identity.pid, signal.SIGKILL)
         wait_until(lambda pid=identity.pid: not alive(pid), 10, "the wrapper to end")  # type: ignore[misc]
     place.end_jobs()
-    for path in (*place.data_dir.glob("*/*/*.json"), *place.wrappers()):
-        saved = path if path.suffix == ".json" else path.with_name("status.wrapper")
+    noted = (status.with_name("status.wrapper") for status in wrappers)
+    for saved in (*place.data_dir.glob("*/*/*.json"), *noted):
         other = boot_id()[::-1]
         saved.write_text(saved.read_text().replace(boot_id(), other))
 
