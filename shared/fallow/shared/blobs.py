@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+EMPTY = hashlib.sha256(b"").hexdigest()
+"""The blob that every store has from its start."""
 _BLOCK = 1 << 20
 _PUSH = 8 << 20  # bytes appended between two nudges to the disk
 _STALE = 5.0  # seconds without a byte after which somebody else may go on with a partial blob
@@ -148,8 +150,7 @@ class BlobStore:
         self._tmp.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in self._tmp.glob("put-*"):
             left.unlink(missing_ok=True)
-        empty = hashlib.sha256(b"").hexdigest()
-        if not self.has(empty):
+        if not self.has(EMPTY):
             self.put_bytes(b"")
 
     def path(self, hash: str) -> Path:
@@ -180,6 +181,8 @@ class BlobStore:
         `link` keeps the file itself under a second name where that works, and makes it read-only:
         only for files of our own that nobody will write to again.
         """
+        if link and path.lstat().st_size == 0:
+            return EMPTY, 0
         scratch = self._scratch()
         try:
             if link:

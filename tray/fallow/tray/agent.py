@@ -274,6 +274,7 @@ class Agent:
         if now.boot >= self._retry_at:
             self._retry_at = now.boot + RETRY_UPLOADS_EVERY
             self._bench.deliveries.offer_again()
+            self._bench.clear_spent()
         if now.boot >= self._room_at:
             self._room_at = now.boot + LOOK_FOR_ROOM_EVERY
             self._keep_room()
@@ -370,7 +371,11 @@ class Agent:
                         text = "its record cannot be written to this workstation's disk"
                         self._facts.append((attempt, run_words.NotSpawned("staging", text)))
                         continue
-                    self._bench.order(attempt, order, self._core.work.job_of(attempt))
+                    job = self._core.work.job_of(attempt)
+                    if attempt in unsaved and isinstance(order, run_words.Upload):
+                        # The record still says that the outputs are in the work folder.
+                        job = None
+                    self._bench.order(attempt, order, job)
                 case words.SaveRun(run):
                     if not self._save(self._records.save_run, run):
                         unsaved.add(run.attempt)

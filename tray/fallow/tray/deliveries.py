@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from fallow.shared.blobs import BlobStore
+from fallow.shared.blobs import EMPTY, BlobStore
 from fallow.shared.ids import AttemptId
 from fallow.shared.transfer import Delivered, NotMoved, Progressed, Stored
 from fallow.shared.work import run_words
@@ -74,10 +74,15 @@ class Deliveries:
             for hash, size in missing.items():
                 self._carrier.download(hash, size)
 
-    def upload(self, attempt: AttemptId, items: dict[str, int]) -> None:
+    def upload(self, attempt: AttemptId, items: Mapping[str, int]) -> None:
         """Deliver these from the outputs; Uploaded follows."""
-        self._uploading[attempt] = items
-        self._offer(items)
+        # Everybody has the empty blob.
+        wanted = {hash: size for hash, size in items.items() if hash != EMPTY}
+        if not wanted:
+            self._tell(attempt, run_words.Uploaded())
+            return
+        self._uploading[attempt] = wanted
+        self._offer(wanted)
 
     def stop(self, attempt: AttemptId) -> None:
         """The run needs nothing any more."""

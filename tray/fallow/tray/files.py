@@ -12,6 +12,7 @@ Outputs wait in the spool, one store of blobs for all runs.
 """
 
 import contextlib
+import errno
 import logging
 import os
 from pathlib import Path
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 STATUS = "status"
 OWN = ".fallow"
 PROGRESS = f"{OWN}/progress"
-CHECKPOINT = f"{OWN}/checkpoint"
+CHECKPOINT = OWN
 _KEPT = {"run.json", "build.json", "tree"}
 _LONGEST_PROGRESS = 4096
 
@@ -105,6 +106,30 @@ def _finish(work: Path, job: JobSpec, action: Action, blob: staging.Blob) -> Non
 def remove(place: Path) -> None:
     """Remove a folder and all in it; what cannot be is logged, and tried again at a start."""
     try:
-        remove_tree(place)
-    except FallowError as error:
-        log.warning("%s", error)
+        _remove_plain(str(place))
+    except OSError:
+        # As odd as a job can make it: slower, and sure.
+        try:
+            remove_tree(place)
+        except FallowError as error:
+            log.warning("%s", error)
+
+
+def _remove_plain(folder: str) -> None:
+    """Few calls for the many folders that are empty; nothing runs there that could change it."""
+    try:
+        os.rmdir(folder)
+        return
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+    with os.scandir(folder) as entries:
+        found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for path, is_folder in found:
+        if is_folder:
+            _remove_plain(path)
+        else:
+            os.unlink(path)
+    os.rmdir(folder)

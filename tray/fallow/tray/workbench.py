@@ -83,6 +83,7 @@ class Workbench:
         self._progress: dict[AttemptId, str] = {}
         self._working: dict[AttemptId, Path] = {}
         self._placed: set[AttemptId] = set()
+        self._spent: dict[AttemptId, JobSpec] = {}
         self._from_before: set[AttemptId] = set()
 
     def order(self, attempt: AttemptId, effect: run_words.Effect, job: JobSpec | None) -> None:
@@ -100,9 +101,11 @@ class Workbench:
                 self._kill(attempt)
             case run_words.Upload(manifest):
                 self._upload(attempt, manifest)
-                if job is not None:
-                    # Not before: until the record says that they are spooled, all is still here.
+                # Not before: until the record says that they are spooled, all is still here.
+                if job is not None and (is_build(attempt) or self._in_place):
                     self._clear_work(attempt, job)
+                elif job is not None:
+                    self._spent[attempt] = job
             case run_words.Drop():
                 self._drop(attempt, job)
             case run_words.Forget():
@@ -150,6 +153,15 @@ class Workbench:
                 place = place.rename(aside)
             self._workshop.do(place, functools.partial(files.remove, place))
         self._spool.remove_strays()
+
+    def clear_spent(self) -> None:
+        """Remove the work folders of runs that wait for long to be accepted; to be called at times.
+
+        Most are accepted at once, and then all of a run is removed in one go.
+        """
+        spent, self._spent = self._spent, {}
+        for attempt, job in spent.items():
+            self._clear_work(attempt, job)
 
     def look_at_progress(self) -> None:
         """Read what the jobs say of themselves."""
@@ -269,14 +281,15 @@ class Workbench:
         whole = self._spool.whole(root, is_build(attempt))
         self._post(attempt, run_words.Lacking() if whole else run_words.Damaged())
 
-    def _drop(self, attempt: AttemptId, job: JobSpec | None) -> None:
+    def _drop(self, attempt: AttemptId, job: JobSpec | None, whole: Path | None = None) -> None:
         self.deliveries.stop(attempt)
         handle = self._let_go(attempt)
         if handle is not None:
             handle.close()
         self._from_before.discard(attempt)
+        self._spent.pop(attempt, None)
         folder = self._records.folder(attempt)
-        places = [folder / "scratch", *self._own_work(attempt, job)]
+        places = [folder / "scratch", *self._own_work(attempt, job)] if whole is None else [whole]
 
         def clear() -> None:
             for place in places:
@@ -290,11 +303,9 @@ class Workbench:
     def _forget(self, attempt: AttemptId) -> None:
         folder = self._records.folder(attempt)
         # Without its record it is gone, whatever happens to the rest.
-        for name in ("run.json", "build.json"):
-            (folder / name).unlink(missing_ok=True)
-        self._drop(attempt, None)
+        (folder / ("build.json" if is_build(attempt) else "run.json")).unlink(missing_ok=True)
+        self._drop(attempt, None, folder)
         self._placed.discard(attempt)
-        self._workshop.do(attempt, lambda: files.remove(folder))
 
     # --- processes ---
 
@@ -313,9 +324,6 @@ class Workbench:
 
     def _plan(self, work: Path, scratch: Path) -> SandboxPlan:
         return plan_for(self._ability, self._jobs.sandbox, work, scratch, self._jobs.read_only)
-
-    def _contained(self) -> bool:
-        return self._ability.kind == "bubblewrap"
 
     def _follow(self, attempt: AttemptId, job: JobSpec, handle: Handle) -> None:
         self._handles[attempt] = handle
@@ -359,7 +367,7 @@ class Workbench:
             self._tell(attempt, run_words.Ended(Crashed()))
             return
         identity = Identity(process.boot_id, process.pid, process.start)
-        handle = processes.adopt(identity, status, self._contained())
+        handle = processes.adopt(identity, status)
         if handle is not None:
             self._follow(attempt, job, handle)
             return

@@ -7,6 +7,7 @@ Three layouts. `hidden`: the system read-only, the job's work folder, a private 
 nothing else. `bare`: everything the account sees, but in a PID namespace. `plain`: no bubblewrap.
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -145,11 +146,18 @@ class SandboxPlan(Struct, frozen=True):
 
     def _bare(self) -> list[str]:
         # The root is put together from its parts, so that /fallow need not exist on this computer.
-        options: list[str] = []
-        for name in sorted(os.listdir("/")):
-            if name not in ("proc", "fallow"):
-                options += _as_it_is("/" + name, "--dev-bind")
+        options = _all_of_the_root(os.stat("/").st_mtime_ns)
         return [*options, "--proc", "/proc", "--bind", self.work, WORK]
+
+
+@functools.lru_cache(maxsize=1)
+def _all_of_the_root(changed: int) -> tuple[str, ...]:
+    """Looked at once, and again when something has come or gone there."""
+    options: list[str] = []
+    for name in sorted(os.listdir("/")):
+        if name not in ("proc", "fallow"):
+            options += _as_it_is("/" + name, "--dev-bind")
+    return tuple(options)
 
 
 def _as_it_is(path: str, bind: str) -> list[str]:
