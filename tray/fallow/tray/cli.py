@@ -1,11 +1,9 @@
 """The command `tray`: the icon, the agent without a screen, and what one asks of them.
 
-Not the agent (`agent`) nor the icon (`ui/`), which are imported only when called. Nobody ever sees
-a traceback: a FallowError is its own words and exit code, anything else is a bug of ours.
+Not the agent (`agent`) nor the icon (`ui/`), which are imported only when called, nor how a call
+ends (`fallow.shared.program`).
 """
 
-import logging
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
-from fallow.shared.errors import FallowError, Unreachable, UsageError
+from fallow.shared import program
+from fallow.shared.errors import Unreachable, UsageError
 
 R = TypeVar("R")
 
@@ -194,19 +193,6 @@ def _until(words: tuple[str, ...]) -> float:
     return then.timestamp() - now.timestamp()
 
 
-def set_up_logging() -> None:
-    """Logs go to stderr, one line each, from the level that FALLOW_LOG names."""
-    level = os.environ.get("FALLOW_LOG", "warning").upper()
-    if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-        level = "WARNING"
-    logging.basicConfig(
-        level=level,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
-    )
-
-
 def main() -> None:
     """Run the verb of the command line and exit with its code."""
     sys.exit(run(sys.argv[1:]))
@@ -214,29 +200,4 @@ def main() -> None:
 
 def run(args: list[str]) -> int:
     """Run one verb and return its exit code; errors are told on stderr."""
-    set_up_logging()
-    try:
-        result = entry.main(args, prog_name="tray", standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-        return 130
-    except FallowError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output has seen enough, as in `tray status | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        logging.getLogger(__name__).debug("a bug", exc_info=True)
-        print(
-            f"error: this is a bug in Fallow ({type(error).__name__}: {error})\n"
-            "FALLOW_LOG=debug shows more",
-            file=sys.stderr,
-        )
-        return 1
-    return result if isinstance(result, int) else 0
+    return program.run(entry, "tray", args)
