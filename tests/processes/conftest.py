@@ -10,6 +10,8 @@ from typing import Literal
 
 import pytest
 
+from fallow.shared.work.ground import NOWHERE, Ground
+from fallow.shared.work.ground import probe as ground_probe
 from fallow.shared.work.processes import Spawn, spawn
 from fallow.shared.work.sandbox import (
     Layout,
@@ -35,6 +37,23 @@ def layout(request: pytest.FixtureRequest) -> Layout:
     return found
 
 
+@pytest.fixture(scope="session")
+def ground_here() -> Ground:
+    found = ground_probe()
+    if not found.folder:
+        pytest.skip(found.why)
+    return found
+
+
+@pytest.fixture(params=["signals", "cgroup"])
+def ground(request: pytest.FixtureRequest) -> Ground:
+    """How a run is stopped: one process after the other, or by a control group of its own."""
+    if request.param == "signals":
+        return NOWHERE
+    found: Ground = request.getfixturevalue("ground_here")
+    return found
+
+
 @pytest.fixture
 def plan(layout: Layout, ability: SandboxAbility, tmp_path: Path) -> SandboxPlan:
     return plan_of(layout, ability, tmp_path)
@@ -52,7 +71,7 @@ def plan_of(layout: Layout, ability: SandboxAbility, folder: Path) -> SandboxPla
 
 
 @pytest.fixture
-def start(plan: SandboxPlan, tmp_path: Path) -> Iterator[Start]:
+def start(plan: SandboxPlan, ground: Ground, tmp_path: Path) -> Iterator[Start]:
     """Starts a command; whatever it left is ended after the test, and nothing may be left."""
     count = itertools.count()
     begun: list[Started] = []
@@ -62,7 +81,7 @@ def start(plan: SandboxPlan, tmp_path: Path) -> Iterator[Start]:
         folder.mkdir()
         # Niceness has its own test; here it would only make this one slow on a busy computer.
         words = folder / "stdout.txt", folder / "stderr.txt"
-        one = Spawn(argv, plan, *words, folder / "status", env=more, nice=0)
+        one = Spawn(argv, plan, *words, folder / "status", env=more, nice=0, ground=ground)
         run = Started(spawn(one), plan, folder)
         begun.append(run)
         return run
@@ -72,3 +91,6 @@ def start(plan: SandboxPlan, tmp_path: Path) -> Iterator[Start]:
         killed = run.tree.kill()
         run.handle.close()
         assert killed.left == ()
+    if ground.folder:
+        groups = {path.name for path in Path(ground.folder).glob("run-*")}
+        assert not groups & {run.group for run in begun}

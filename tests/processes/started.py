@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fallow.shared.work import procfs
 from fallow.shared.work.containment import Containment
+from fallow.shared.work.ground import mount_point, own_group
 from fallow.shared.work.processes import Ending, Handle
 from fallow.shared.work.sandbox import SandboxPlan
 from waiting import wait_until
@@ -29,6 +30,8 @@ class Started:
         self.stdout = folder / "stdout.txt"
         self.stderr = folder / "stderr.txt"
         self.status = folder / "status"
+        note = folder / "status.group"
+        self.group = Path(note.read_text()).name if note.exists() else ""
 
     @property
     def tree(self) -> Containment:
@@ -83,6 +86,25 @@ def marked(word: str) -> set[int]:
         if score == word and stat is not None and not stat.gone:
             found.add(pid)
     return found
+
+
+def standing(pids: set[int]) -> bool:
+    """Whether none of these can run: stopped each, gone, or in a control group that is frozen."""
+    return all(_stands(pid) for pid in pids)
+
+
+def _stands(pid: int) -> bool:
+    stat = procfs.read_stat(pid)
+    if stat is None or stat.gone or stat.stopped:
+        return True
+    try:
+        group = own_group(Path(f"/proc/{pid}/cgroup").read_text())
+        mounted = mount_point(Path("/proc/self/mountinfo").read_text())
+        if group is None or mounted is None:
+            return False
+        return "frozen 1" in (mounted / group.lstrip("/") / "cgroup.events").read_text()
+    except OSError:
+        return False
 
 
 def ticks(pids: set[int]) -> int:

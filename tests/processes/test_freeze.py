@@ -4,19 +4,22 @@ import signal
 
 import pytest
 
-from fallow.shared.work import procfs
 from fallow.shared.work.processes import ExitStatus
 from fallow.shared.work.sandbox import SandboxPlan
-from processes.started import Start, Started, marked, new_mark, script, stands_still, ticks
+from processes.started import (
+    Start,
+    Started,
+    marked,
+    new_mark,
+    script,
+    standing,
+    stands_still,
+    ticks,
+)
 from waiting import wait_until
 
 SAVES_ITSELF = "trap 'echo saved; exit 0' TERM; echo started; while :; do :; done"
 COUNTS = "sh -c 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done'"
-
-
-def states(pids: set[int]) -> set[str]:
-    stats = [procfs.read_stat(pid) for pid in pids]
-    return {stat.state for stat in stats if stat is not None}
 
 
 def busy_tree(start: Start, plan: SandboxPlan, mark: str) -> tuple[Started, set[int]]:
@@ -36,7 +39,7 @@ def test_freeze_thaw_and_kill_reach_all_of_twenty(start: Start, plan: SandboxPla
     assert tally.complete
     assert tally.count >= 20
     assert run.tree.frozen()
-    wait_until(lambda: states(all_of_it) == {"T"}, 10, "the kernel to show all of them stopped")
+    wait_until(lambda: standing(all_of_it), 10, "the kernel to show all of them stopped")
     assert stands_still(all_of_it, 0.5)
 
     assert run.tree.thaw().complete
@@ -67,7 +70,7 @@ def test_freezing_twice_changes_nothing(start: Start, plan: SandboxPlan) -> None
     assert run.tree.freeze().complete
     again = run.tree.freeze()
     assert again.complete
-    wait_until(lambda: states(all_of_it) == {"T"}, 10, "the kernel to show all of them stopped")
+    wait_until(lambda: standing(all_of_it), 10, "the kernel to show all of them stopped")
 
 
 def test_a_fork_storm_ends_frozen(start: Start, plan: SandboxPlan) -> None:
@@ -77,7 +80,7 @@ def test_a_fork_storm_ends_frozen(start: Start, plan: SandboxPlan) -> None:
     wait_until(lambda: len(marked(mark)) > 5, 10, "the storm")
     assert run.tree.freeze(within=20).complete
     frozen = marked(mark)
-    wait_until(lambda: states(frozen) <= {"T", "Z"}, 10, "the kernel to show all of them stopped")
+    wait_until(lambda: standing(frozen), 10, "the kernel to show all of them stopped")
     assert stands_still(frozen, 0.3)
     # Fewer is right: some were at their end already.
     assert marked(mark) <= frozen
@@ -128,6 +131,7 @@ def test_a_shell_line_that_dies_at_once_leaves_its_programs_time_to_save(start: 
     inner = saves.replace("'", "'\\''")
     run = start("/bin/sh", "-c", f"setsid -f sh -c '{inner}'; sleep 60; echo slept; exit 5")
     run.said("started")
+    wait_until(lambda: len(run.tree.members()) == 3, 20, "shell, sleep and the one that saves")
     assert run.tree.terminate(signal.SIGTERM) >= 3
     run.said("saved")
     assert run.ending() == ExitStatus(143)

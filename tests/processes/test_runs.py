@@ -14,6 +14,7 @@ import pytest
 from fallow.shared.errors import FallowError
 from fallow.shared.runs import Exited, Signalled
 from fallow.shared.work import procfs
+from fallow.shared.work.ground import Ground
 from fallow.shared.work.processes import (
     ExitStatus,
     Handle,
@@ -194,13 +195,12 @@ def test_the_wrapper_can_be_killed_and_the_rest_found(start: Start, layout: Layo
 class Spawner:
     """Another process that starts a run as an agent would, and is then killed."""
 
-    def __init__(self, layout: Layout, folder: Path, *argv: str) -> None:
+    def __init__(self, layout: Layout, ground: Ground, folder: Path, *argv: str) -> None:
         self.folder = folder
         self.status = folder / "status"
-        self.contained = layout != "plain"
         command = [sys.executable, str(Path(__file__).with_name("spawner.py"))]
         self.process = subprocess.Popen(
-            [*command, layout, str(folder), *argv], stdout=subprocess.PIPE, text=True
+            [*command, layout, ground.folder, str(folder), *argv], stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.identity = msgspec.json.decode(self.process.stdout.readline(), type=Identity)
@@ -213,18 +213,20 @@ class Spawner:
         self.process.stdout.close()
 
     def adopt(self) -> Handle | None:
-        handle = adopt(self.identity, self.status, self.contained)
+        handle = adopt(self.identity, self.status)
         if handle is not None:
             self.handles.append(handle)
         return handle
 
 
 @pytest.fixture
-def spawner(layout: Layout, plan: SandboxPlan, tmp_path: Path) -> Iterator[Callable[..., Spawner]]:
+def spawner(
+    layout: Layout, ground: Ground, plan: SandboxPlan, tmp_path: Path
+) -> Iterator[Callable[..., Spawner]]:
     made: list[Spawner] = []
 
     def go(*argv: str) -> Spawner:
-        made.append(Spawner(layout, tmp_path, *argv))
+        made.append(Spawner(layout, ground, tmp_path, *argv))
         return made[-1]
 
     yield go
@@ -293,7 +295,7 @@ def test_a_run_that_ended_while_nobody_watched(
 
 
 def test_what_is_left_when_wrapper_and_agent_were_killed(
-    spawner: Callable[..., Spawner], tmp_path: Path, layout: Layout
+    spawner: Callable[..., Spawner], tmp_path: Path, layout: Layout, ground: Ground
 ) -> None:
     mark = new_mark()
     line = f"echo {mark} >/proc/self/oom_score_adj; setsid -f sleep 60; echo started; sleep 60"
@@ -304,8 +306,8 @@ def test_what_is_left_when_wrapper_and_agent_were_killed(
     wait_until(lambda: first.adopt() is None, 20, "the wrapper's end")
     assert ending(first.status) == Vanished()
     assert sweep(first.status)
-    if layout == "plain":
-        # Not to be found any more: this is what bubblewrap is for.
+    if layout == "plain" and not ground.folder:
+        # Not to be found any more: this is what bubblewrap and control groups are for.
         for pid in marked(mark):
             os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not marked(mark), 20, "the end of all of it")
@@ -318,15 +320,15 @@ def test_a_run_is_found_by_its_status_file(spawner: Callable[..., Spawner], tmp_
     assert find(tmp_path / "status") == first.identity
 
 
-def test_only_the_very_process_is_adopted(start: Start, layout: Layout) -> None:
+def test_only_the_very_process_is_adopted(start: Start) -> None:
     run = start("/bin/sleep", "60")
     real = run.handle.identity
     later = Identity(real.boot_id, real.pid, real.start + 1)
     other_boot = Identity("another", real.pid, real.start)
     gone = Identity(real.boot_id, max(procfs.pids()) + 4000, real.start)
     for wrong in (later, other_boot, gone):
-        assert adopt(wrong, run.status, layout != "plain") is None
-    right = adopt(real, run.status, layout != "plain")
+        assert adopt(wrong, run.status) is None
+    right = adopt(real, run.status)
     assert right is not None
     right.close()
 

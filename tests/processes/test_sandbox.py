@@ -2,17 +2,21 @@
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from fallow.shared.errors import FallowError
 from fallow.shared.work import landlock, procfs
+from fallow.shared.work.cgroup import end, name_in
+from fallow.shared.work.ground import Ground
 from fallow.shared.work.processes import ExitStatus, Spawn, spawn
 from fallow.shared.work.sandbox import (
     HOME,
@@ -315,26 +319,42 @@ def test_a_bubblewrap_that_fails_or_hangs_is_none(
     assert "did not answer" in probe().why
 
 
+@contextmanager
+def handed_over(group: Path) -> Iterator[None]:
+    group.mkdir()
+    try:
+        for place in (group, group / "cgroup.procs", group / "cgroup.subtree_control"):
+            shutil.chown(place, "nobody")
+        yield
+    finally:
+        assert end(group)
+
+
 @pytest.mark.timeout(300)
-def test_all_of_this_as_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Runs the tests of this folder as `nobody`, unless they are an ordinary user's already."""
+def test_all_of_this_as_an_ordinary_user(ground_here: Ground) -> None:
+    """Runs the tests of this folder as `nobody`, unless they are an ordinary user's already.
+
+    In a control group that was handed over to it, as systemd does with Delegate=yes.
+    """
     if os.geteuid() != 0:
         return
     here = Path(__file__).parent
     top = here.parents[1]
-    with tempfile.TemporaryDirectory(prefix="fallow-nobody-") as folder:
+    group = name_in(ground_here)
+    with tempfile.TemporaryDirectory(prefix="fallow-nobody-") as folder, handed_over(group):
         os.chmod(folder, 0o777)
-        user = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+        user = ["/bin/sh", "-c", 'echo 0 >"$0/cgroup.procs" && exec "$@"', str(group)]
+        user += ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
         # The checkout's own Python may lie in a home folder that `nobody` may not enter.
         packages = [path for path in sys.path if path.endswith("site-packages")]
         packages.append(f"{top}/shared")
         python = [PYTHON, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-        python += ["-k", "not plain"]
+        python += ["-k", "not plain and not bare-cgroup and not ordinary"]
         done = subprocess.run(
             [*user, *python, f"--basetemp={folder}/base", str(here / "test_freeze.py"),
              str(here / "test_runs.py"), str(here / "test_sandbox.py")],
             cwd=top,
-            env={"PATH": "/usr/bin:/bin", "HOME": folder, "PYTHONPATH": ":".join(packages)},
+            env={"PATH": "/usr/bin:/bin", "HOME": folder, "CI": "1", "PYTHONPATH": ":".join(packages)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -18,27 +18,34 @@ from msgspec import Struct
 
 from fallow.shared.errors import FallowError
 from fallow.shared.runs import Exited, Signalled
-from fallow.shared.work import landlock, procfs, subreaper
+from fallow.shared.work import cgroup, landlock, procfs, subreaper
+from fallow.shared.work.cgroup import ControlGroup
 from fallow.shared.work.containment import Containment
+from fallow.shared.work.ground import NOWHERE, Ground
 from fallow.shared.work.orphans import Subreaper
 from fallow.shared.work.pid_namespace import PidNamespace, end_namespace
 from fallow.shared.work.sandbox import SandboxPlan
+from fallow.shared.work.signalling import Wrapper
 
-# $1 status file, $2 nice value; without a PID namespace $3 and $4 are the Python and the program
-# that write the status, else $3 is empty, $4 and $5 the files for bubblewrap's descriptors; then
-# the command. A trap, unlike ignoring, does not reach the job.
+# $1 status file, $2 nice value, $3 control group or empty; without a PID namespace $4 and $5 are
+# the Python and the program that write the status, else $4 is empty, $5 and $6 the files for
+# bubblewrap's descriptors; then the command. A trap, unlike ignoring, does not reach the job.
 _WRAPPER = """\
 trap : HUP INT QUIT
 trap asked=asked TERM
-status=$1 nice=$2 python=$3 ending=$4 options=$4 report=$5; shift 5
+status=$1 nice=$2 group=$3 python=$4 ending=$5 options=$5 report=$6; shift 6
 { read -r boot </proc/sys/kernel/random/boot_id && read -r self <"/proc/$$/stat" &&
 echo "$boot $self" >"$status.wrapper"; } 2>/dev/null
 { echo "$nice" >/proc/self/autogroup; } 2>/dev/null
+begin() {
+[ -z "$group" ] || echo 0 >"$group/cgroup.procs" || { : >"$status.astray"; exit 125; }
+{ echo 500 >/proc/self/oom_score_adj; } 2>/dev/null
+}
 if [ -n "$python" ]; then
-( { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@" ); code=$?
+( begin; exec "$@" ); code=$?
 exec "$python" -I -S "$ending" end "$status" "$code" "$asked"
 fi
-( { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@" 3<"$options" 4>"$report" ); code=$?
+( begin; exec "$@" 3<"$options" 4>"$report" ); code=$?
 trap '' HUP INT QUIT TERM
 until { echo "$code" >"$status.tmp"; } 2>/dev/null || ! [ -d "${status%/*}" ]; do /bin/sleep 5; done
 exec /bin/mv -f "$status.tmp" "$status"
@@ -59,7 +66,8 @@ class Spawn(Struct, frozen=True):
 
     `cwd` is relative to the work folder of `sandbox`; `stdout` and `stderr` are appended to;
     `status` is in a folder of its own that the job cannot see and that nobody else writes to; what
-    an earlier run left there is removed.
+    an earlier run left there is removed. `ground` is where it gets a control group, which holds it
+    to `memory` bytes where that can be done.
     """
 
     argv: tuple[str, ...]
@@ -70,6 +78,8 @@ class Spawn(Struct, frozen=True):
     env: Mapping[str, str] = {}
     cwd: str = ""
     nice: int = 19
+    ground: Ground = NOWHERE
+    memory: int | None = None
 
 
 class Identity(Struct, frozen=True):
@@ -93,7 +103,7 @@ class ExitStatus(Struct, frozen=True):
 
 
 class NeverStarted(Struct, frozen=True):
-    """The sandbox could not be set up, so the program did not run; stderr says why."""
+    """Sandbox or control group could not be set up, so it did not run; stderr says why."""
 
 
 class Vanished(Struct, frozen=True):
@@ -149,7 +159,8 @@ def spawn(spawn: Spawn) -> Handle:
     environment = plan.environment(spawn.env)
     status = str(spawn.status)
     options, report = _beside(spawn.status)
-    wrapper = ["/bin/sh", "-c", _WRAPPER, "fallow-run", status, str(spawn.nice)]
+    group = _make_group(spawn)
+    wrapper = ["/bin/sh", "-c", _WRAPPER, "fallow-run", status, str(spawn.nice), group]
     if plan.contained:
         arguments = plan.arguments(environment)
         if spawn.cwd:
@@ -167,7 +178,7 @@ def spawn(spawn: Spawn) -> Handle:
         folder = plan.path_inside(spawn.cwd)
     try:
         plan.prepare()
-        for left in (spawn.status, report, _noted(spawn.status)):
+        for left in (spawn.status, report, _noted(spawn.status), _astray(spawn.status)):
             left.unlink(missing_ok=True)
         _write_private(options, "".join(word + "\0" for word in arguments))
         child = _start(wrapper, around, folder, spawn)
@@ -183,14 +194,15 @@ def spawn(spawn: Spawn) -> Handle:
     assert stat is not None
     identity = Identity(procfs.boot_id(), child.pid, stat.start)
     return Handle(
-        identity, pidfd, _containment(plan.contained, child.pid, pidfd, report), spawn.status, child
+        identity, pidfd, _containment(child.pid, pidfd, spawn.status), spawn.status, child
     )
 
 
-def adopt(identity: Identity, status: Path, contained: bool) -> Handle | None:
+def adopt(identity: Identity, status: Path) -> Handle | None:
     """Follows a run that another process started; None when it is over, or was another boot's.
 
-    `contained` is what its SandboxPlan said. When None comes back, `ending` says how it ended.
+    In the containment that it was started with, whatever this computer has by now. When None comes
+    back, `ending` says how it ended.
     """
     if identity.boot_id != procfs.boot_id():
         return None
@@ -203,8 +215,7 @@ def adopt(identity: Identity, status: Path, contained: bool) -> Handle | None:
     if stat is None or stat.start != identity.start or stat.gone:
         os.close(pidfd)
         return None
-    report = _beside(status)[1]
-    return Handle(identity, pidfd, _containment(contained, identity.pid, pidfd, report), status)
+    return Handle(identity, pidfd, _containment(identity.pid, pidfd, status), status)
 
 
 def find(status: Path) -> Identity | None:
@@ -225,10 +236,10 @@ def ending(status: Path) -> Ending:
         code = int(status.read_text())
     except (FileNotFoundError, ValueError):
         return Vanished()
-    options, report = _beside(status)
     # A signal that came before the program did is no fault of the sandbox.
-    contained = options.exists() and options.stat().st_size > 0
-    if contained and code < 128 and not _reported_exit(report):
+    if _contained(status) and code < 128 and not _reported_exit(_beside(status)[1]):
+        return NeverStarted()
+    if _astray(status).exists():
         return NeverStarted()
     return ExitStatus(code)
 
@@ -236,9 +247,12 @@ def ending(status: Path) -> Ending:
 def sweep(status: Path) -> bool:
     """Ends what a run left behind whose `sh` was killed; False if something is still there.
 
-    For a run that `adopt` did not find; without a PID namespace there is nothing to find it by.
+    For a run that `adopt` did not find; with neither a control group nor a PID namespace there is
+    nothing to find it by.
     """
-    return end_namespace(_beside(status)[1])
+    group = _group_of(status)
+    ended = group is None or cgroup.end(group)
+    return end_namespace(_beside(status)[1]) and ended
 
 
 def spawn_detached(argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> int:
@@ -276,6 +290,45 @@ def _noted(status: Path) -> Path:
     return status.with_name(status.name + ".wrapper")
 
 
+def _astray(status: Path) -> Path:
+    """Made by the wrapper when the job could not get into its control group."""
+    return status.with_name(status.name + ".astray")
+
+
+def _group_of(status: Path) -> Path | None:
+    """The control group that a run was started with, None without one."""
+    try:
+        return Path(status.with_name(status.name + ".group").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _contained(status: Path) -> bool:
+    """Whether a run was started with a PID namespace."""
+    options = _beside(status)[0]
+    return options.exists() and options.stat().st_size > 0
+
+
+def _make_group(spawn: Spawn) -> str:
+    """A group for the run, noted before it exists; empty when there is to be none."""
+    old, note = _group_of(spawn.status), spawn.status.with_name(spawn.status.name + ".group")
+    if old is not None:
+        cgroup.remove(old)
+        note.unlink()
+    if not spawn.ground.folder:
+        return ""
+    group = cgroup.name_in(spawn.ground)
+    try:
+        note.write_text(str(group))
+        cgroup.make(group, spawn.memory)
+    except OSError:
+        # Somebody has taken the place away since it was tried: the other ways are left.
+        cgroup.remove(group)
+        note.unlink(missing_ok=True)
+        return ""
+    return str(group)
+
+
 def _reported_exit(report: Path) -> bool:
     try:
         return any("exit-code" in json.loads(line) for line in report.read_text().splitlines())
@@ -290,8 +343,14 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _containment(contained: bool, pid: int, pidfd: int, report: Path) -> Containment:
-    return PidNamespace(pid, pidfd, report) if contained else Subreaper(pid, pidfd)
+def _containment(pid: int, pidfd: int, status: Path) -> Containment:
+    contained, group = _contained(status), _group_of(status)
+    inner: Containment = (
+        PidNamespace(pid, pidfd, _beside(status)[1]) if contained else Subreaper(pid, pidfd)
+    )
+    if group is None or not group.is_dir():
+        return inner
+    return ControlGroup(group, inner, Wrapper(pid, pidfd), only_job=not contained)
 
 
 def _start(
