@@ -316,6 +316,19 @@ def test_nobody_is_there(tmp_path: Path, coordinator: Coordinator) -> None:
     assert "not joined" in stranger.err
 
 
+def test_a_dry_run_checks_the_file_where_nobody_answers(
+    tmp_path: Path, coordinator: Coordinator, batch_file: WriteBatch
+) -> None:
+    coordinator.kill()
+    batch = batch_file(SWEEP, **{"mesh.txt": "m"})
+    done = coordinator.verbs.run("submit", batch, "--dry-run")
+    assert done.code == 0
+    assert "3 jobs would be submitted" in done.out
+    assert "checked here alone" in done.err
+    named = coordinator.verbs.run("submit", batch, "--dry-run", "--coordinator", tmp_path / "no")
+    assert named.code == 3, "who names a coordinator wants its word"
+
+
 def test_ctrl_c_while_waiting_says_how_to_come_back(
     coordinator: Coordinator, batch_file: WriteBatch
 ) -> None:

@@ -17,7 +17,7 @@ from fallow.coordinator.verbs.options import coordinator_option, example, json_o
 from fallow.coordinator.waiting import Waited, wait_for_batch
 from fallow.shared import batchfile
 from fallow.shared.batchfile import LoadedBatch
-from fallow.shared.errors import BatchError, NotAllSucceeded, Refused, UsageError
+from fallow.shared.errors import BatchError, NotAllSucceeded, Refused, Unreachable, UsageError
 from fallow.shared.ids import name_problem
 from fallow.shared.inputs import Gathered, gather
 from fallow.shared.messages import Need, Submit, Submitted
@@ -61,7 +61,12 @@ def submit(
         raise UsageError(f"{file} makes {jobs:,} jobs", hint="if that is meant: --yes")
     gathered = _gather(loaded, quiet=as_json)
     with Client(coordinator) as client:
-        done = _hand_in(client, loaded, gathered, dry_run, quiet=as_json)
+        try:
+            done = _hand_in(client, loaded, gathered, dry_run, quiet=as_json)
+        except Unreachable as error:
+            if not dry_run or coordinator is not None:
+                raise
+            done = _checked_here_alone(loaded, error)
         for warning in done.warnings:
             click.echo(f"warning: {warning}", err=True)
         try:
@@ -87,6 +92,13 @@ def submit(
             waited.words(),
             f"see: coordinator status {_ref(done)}",
         )
+
+
+def _checked_here_alone(loaded: LoadedBatch, error: Unreachable) -> Submitted:
+    """What a dry run can say where nobody answers: the file and its inputs are right."""
+    meta = loaded.batch.meta
+    warning = f"checked here alone, since no coordinator answers: {error.title}"
+    return Submitted(meta.namespace, meta.batch_name, len(loaded.expansion), (warning,))
 
 
 def _ref(done: Submitted) -> str:
