@@ -333,3 +333,40 @@ def test_without_bubblewrap_jobs_run_only_where_the_owner_says_so(
     assert done.code == 0, done.err + workstation.errors
     assert coordinator.counts("plain") == {"succeeded": 4}
     wait_until(lambda: not workstation.left_on_disk(), 10, "the workstation to keep nothing")
+
+
+def test_joining_while_the_agent_runs(coordinator: Coordinator, tmp_path: Path) -> None:
+    workstation = Workstation(tmp_path / "workstations", "late")
+    workstation.start()
+    try:
+        assert workstation.status()["connection"] == "unjoined"
+        token = coordinator.token("late")
+        done = workstation.verb("join", token)
+        assert done.returncode == 0, done.stderr
+        assert "late" in done.stdout
+        workstation.wait_online()
+        assert workstation.quick_status().coordinator.name == "late"
+        # The same newcomer gets the same answer; nobody else gets in with it.
+        assert workstation.verb("join", token).returncode == 0
+        thief = Workstation(tmp_path / "workstations", "thief")
+        done = thief.verb("join", token)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: ")
+        done = thief.verb("join", coordinator.token("bob", "submitter"))
+        assert done.returncode == 1
+        assert "submitter" in done.stderr
+    finally:
+        assert workstation.stop() == 0
+
+
+def test_a_revoked_key_is_shut_out_and_its_runs_go_on(
+    coordinator: Coordinator, workstation: Workstation, batch_file: Callable[..., Path]
+) -> None:
+    submit(coordinator, batch_file(one_job("exec /bin/sleep 600")))
+    pids = workstation.wait_for_run("running").pids
+    coordinator.verbs.ok("keys", "revoke", "ws1")
+    wait_until(
+        lambda: workstation.quick_status().connection == "refused", 30, "the agent to be refused"
+    )
+    assert all(map(alive, pids))
+    assert "ws1" not in workstation.status()["coordinator"]["name"]

@@ -1,0 +1,82 @@
+"""The command `tray` where no agent is needed: lengths of a pause, help, whose fault."""
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from fallow.shared.errors import UsageError
+from fallow.tray import cli
+from fallow.tray.cli import _pause_length, run
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [((), None), (("forever",), None), (("30m",), 1800.0), (("1h", "30m"), 5400.0), (("90s",), 90)],
+)
+def test_lengths_of_a_pause(words: tuple[str, ...], seconds: float | None) -> None:
+    assert _pause_length(words) == seconds
+
+
+@pytest.mark.parametrize("text", ["00:00", "12:00", "23:59"])
+def test_until_a_time_of_day(text: str) -> None:
+    seconds = _pause_length(("until", text))
+    assert seconds is not None
+    assert 0 < seconds <= 86400 + 3600
+    then = datetime.fromtimestamp(time.time() + seconds + 0.5)
+    assert f"{then:%H:%M}" == text
+
+
+@pytest.mark.parametrize(
+    "words", [("soon",), ("until",), ("until", "25:00"), ("until", "18:30", "x"), ("0s",), ("-1h",)]
+)
+def test_what_is_no_length(words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError):
+        _pause_length(words)
+
+
+def test_every_verb_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("agent", "join", "pause", "resume", "status", "doctor"):
+        assert run([verb, "--help"]) == 0
+        assert "Example" in capsys.readouterr().out
+    assert set(cli.entry.commands) == {"agent", "join", "pause", "resume", "status", "doctor"}
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_no_agent_is_told_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    where = ["--data-dir", str(tmp_path)]
+    words = [*where, "status"] if place == "before" else ["status", *where]
+    assert run(words) == 3
+    said = capsys.readouterr().err
+    assert str(tmp_path) in said
+    assert "tray agent" in said
+
+
+def test_a_broken_configuration_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "agent.toml").write_text('[presence]\nidle_afer = "1m"\n')
+    assert run(["agent", "--data-dir", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "idle_afer" in said
+    assert "did you mean idle_after?" in said
+
+
+@pytest.mark.parametrize("token", ["nonsense", "fallow1-AAAA", ""])
+def test_no_token(tmp_path: Path, capsys: pytest.CaptureFixture[str], token: str) -> None:
+    assert run(["join", token, "--data-dir", str(tmp_path)]) == 1
+    assert "copy the whole line" in capsys.readouterr().err
+
+
+def test_doctor_without_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json", "--data-dir", str(tmp_path)]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == 1
+    found = {each["name"]: each for each in told["findings"]}
+    assert found["coordinator"]["hint"] == "tray join TOKEN"
+    assert found["agent"]["good"] is False
+    assert found["configuration"]["good"] is True
