@@ -7,14 +7,23 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from fallow.shared.clock import boot_id
+from fallow.shared.ids import AttemptId
+from fallow.shared.messages import Argv, JobSpec
 from fallow.shared.moments import Moment
+from fallow.shared.runs import Exited
+from fallow.shared.work.phases import Collecting, Run, Spooled
 from fallow.tray import core_words as words
 from fallow.tray.agent import Agent
 from fallow.tray.config import Config
 from fallow.tray.core import SILENT_AFTER
 from fallow.tray.presence import Policy, Reading
+from fallow.tray.records import Records
+from waiting import wait_until
 
+ATTEMPT = AttemptId("abcd1234", 0, 1)
 VACANT = Reading("logind", "session", True, vacant=True)
 
 
@@ -64,3 +73,27 @@ def test_a_pause_holds_although_it_cannot_be_written(
     agent._take(words.PauseAsked(3600.0))
     agent._turn()
     assert why(agent) == "barred: pause"
+
+
+def test_a_work_folder_stays_while_the_record_needs_it(agent: Agent, tmp_path: Path) -> None:
+    run = Run(ATTEMPT, JobSpec("ana", "sweep", "j", "ana", Argv(("true",)), 1))
+    records = Records(tmp_path, boot_id())
+    records.save_run(replace(run, phase=Collecting(Exited(0), None, 1.0)))
+    result = records.folder(ATTEMPT) / "work" / "distribute_save" / "result"
+    result.parent.mkdir(parents=True)
+    result.write_text("a result")
+    # A folder in the way, as a full disk would be: the record can be read and not be replaced.
+    place = records.folder(ATTEMPT) / "run.json"
+    place.write_bytes(place.read_bytes().ljust(5000))
+    place.with_suffix(".json.new").mkdir()
+    agent._restore()
+
+    def spooled() -> bool:
+        while agent._loop._posted:
+            agent._take(agent._loop._posted.popleft())
+        return isinstance(agent._core.work.runs[ATTEMPT].phase, Spooled)
+
+    wait_until(spooled, 10, "the outputs to be spooled")
+    agent._bench.clear_spent()
+    agent._bench.close()
+    assert result.exists()

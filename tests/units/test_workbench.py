@@ -4,6 +4,7 @@ Not processes (tests/processes) nor a whole agent (tests/main_job).
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fallow.shared.runs import Exited
 from fallow.shared.work import run_words
 from fallow.shared.work.sandbox import SandboxAbility
 from fallow.shared.work.staging import make_work_folder
+from fallow.tray import files
 from fallow.tray.config import Jobs
 from fallow.tray.records import Records
 from fallow.tray.spool import Spool
@@ -162,3 +164,13 @@ def test_an_output_is_shown_from_any_place(desk: Bench, offset: int) -> None:
         min(offset, 10),
         10,
     )
+
+
+def test_a_folder_as_deep_as_a_job_likes_is_removed(tmp_path: Path) -> None:
+    place = tmp_path / "work"
+    deepest = str(place)
+    for _ in range(1500):
+        os.mkdir(deepest)
+        deepest += "/a"
+    files.remove(place)
+    assert not place.exists()

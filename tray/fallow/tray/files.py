@@ -107,7 +107,7 @@ def remove(place: Path) -> None:
     """Remove a folder and all in it; what cannot be is logged, and tried again at a start."""
     try:
         _remove_plain(str(place))
-    except OSError:
+    except (OSError, RecursionError):
         # As odd as a job can make it: slower, and sure.
         try:
             remove_tree(place)
