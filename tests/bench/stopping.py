@@ -98,16 +98,20 @@ def rows() -> Iterator[Row]:
         )
         with desk(group) as here:
             group.run("coordinator", "submit", str(group.write("tree.yaml", batch)))
-            wait_for(lambda: len(marked(mark)) >= PROCESSES, 30, f"{PROCESSES} processes")
-            tree = Tree(sorted(marked(mark)), mount_of_groups())
-            taken = []
-            floor = []
-            for _ in range(ROUNDS):
-                wait_for(tree.running, 30, "the job to run on")
-                floor.append(bare_freeze(tree))
-                pressed = here.press()
-                taken.append(until(tree.stopped, pressed))
-            group.run("coordinator", "kill", "tree")
+            try:
+                wait_for(lambda: len(marked(mark)) >= PROCESSES, 30, f"{PROCESSES} processes")
+                tree = Tree(sorted(marked(mark)), mount_of_groups())
+                taken = []
+                floor = []
+                for _ in range(ROUNDS):
+                    wait_for(tree.running, 30, "the job to run on")
+                    floor.append(bare_freeze(tree))
+                    pressed = here.press()
+                    taken.append(until(tree.stopped, pressed))
+            finally:
+                # A job outlives its agent: nothing of this one may.
+                for pid in marked(mark):
+                    os.kill(pid, signal.SIGKILL)
         by_group = tree.group is not None
         name = f"key press to {len(tree.pids)} processes stopped, of them 2 escapees"
         yield Row(name=name, unit="ms", values=tuple(taken), first=None, floor=tuple(floor))
