@@ -1,103 +1,161 @@
-"""One connection to a message bus (D-Bus), asked in turns, each with a time limit.
+"""One connection to a message bus (D-Bus), asked in turns, with a time limit for all of a turn.
 
-It knows no service: `logind` and `inhibitors` do. `mutter` waits for signals and so has its own
-thread. dbus-fast and asyncio come in with the first question, because they are large.
+It knows no service: `logind`, `mutter` and `inhibitors` do, and `dbus_wire` how things are said.
+For one thread only, but for `hang_up`.
 """
 
-from collections.abc import Coroutine
-from typing import Any, Literal, TypeVar
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+from fallow.tray.sensors import dbus_wire
+from fallow.tray.sensors.dbus_wire import Received
 
 PATIENCE = 0.5
+BUS, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
+_SYSTEM = "unix:path=/run/dbus/system_bus_socket"
 
-_T = TypeVar("_T")
+Kind = Literal["system", "session"]
 
 
 class Unanswered(Exception):
     """The service said no, or there is no such service."""
 
 
-async def connect(kind: Literal["system", "session"], address: str | None) -> Any:
-    """A connected bus of dbus-fast; raises what the library raises."""
-    from dbus_fast import BusType
-    from dbus_fast.aio import MessageBus
-
-    bus_type = BusType.SYSTEM if kind == "system" else BusType.SESSION
-    return await MessageBus(bus_address=address, bus_type=bus_type).connect()
-
-
-async def call(
-    bus: Any, service: str, path: str, member: str, signature: str = "", *body: Any
-) -> list[Any]:
-    """The answer of `member`, written `interface.Name`; Unanswered when there is none.
-
-    No service is started for it: one that does not run has nothing to tell.
-    """
-    from dbus_fast import Message, MessageFlag, MessageType
-
-    interface, _, name = member.rpartition(".")
-    answer = await bus.call(
-        Message(
-            destination=service,
-            path=path,
-            interface=interface,
-            member=name,
-            signature=signature,
-            body=list(body),
-            flags=MessageFlag.NO_AUTOSTART,
-        )
-    )
-    if answer.message_type is MessageType.ERROR:
-        raise Unanswered(answer.body[0] if answer.body else answer.error_name)
-    return list(answer.body)
-
-
 class Bus:
-    """Connects when it is first asked, and anew after `hang_up`; for one thread only."""
+    """Connects when it is first asked, and anew after `hang_up`.
 
-    def __init__(self, kind: Literal["system", "session"], address: str | None = None) -> None:
-        self.kind: Literal["system", "session"] = kind
+    Every call raises OSError (TimeoutError, ConnectionError) when the bus fails, and ValueError
+    when what answers is none; it is to be hung up then.
+    """
+
+    def __init__(self, kind: Kind, address: str | None = None) -> None:
+        self.kind: Kind = kind
         self._address = address
-        self._loop: Any = None
-        self._bus: Any = None
+        self._socket: socket.socket | None = None
+        self._until = 0.0
+        self._serial = 0
+        self._bytes = bytearray()
+        self._signals: list[Received] = []
 
-    def within(self, patience: float, question: Coroutine[Any, Any, _T]) -> _T:
-        """Runs a question of `call`s; TimeoutError after `patience` seconds, or what it raises."""
-        import asyncio
+    def turn(self, patience: float = PATIENCE) -> bool:
+        """Begins a turn, which ends in `patience` seconds; True when it is a new connection."""
+        self._until = time.monotonic() + patience
+        if self._socket is not None:
+            return False
+        self._bytes.clear()
+        self._signals.clear()
+        self._socket = self._connect()
+        self.ask(BUS, BUS_PATH, f"{BUS}.Hello")
+        return True
 
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        answer: _T = self._loop.run_until_complete(asyncio.wait_for(question, patience))
-        return answer
+    def ask(
+        self, service: str, path: str, member: str, signature: str = "", *body: Any
+    ) -> list[Any]:
+        """The answer of `member`, written `interface.Name`; Unanswered when there is none."""
+        self._serial += 1
+        self._connected().sendall(
+            dbus_wire.call(self._serial, service, path, member, signature, body)
+        )
+        while True:
+            for message in self._receive(self._until):
+                if message.kind == dbus_wire.SIGNAL:
+                    self._signals.append(message)
+                elif message.reply_to != self._serial:
+                    continue
+                elif message.kind == dbus_wire.ERROR:
+                    raise Unanswered(str(message.body[0]) if message.body else message.error)
+                else:
+                    return message.body
 
-    async def connection(self) -> Any:
-        """The connected bus, to be awaited inside a question."""
-        if self._bus is None:
-            self._bus = await connect(self.kind, self._address)
-        return self._bus
+    def listen(self, interface: str, member: str) -> None:
+        """From now on these signals are kept for `signals`."""
+        rule = f"type='signal',interface='{interface}',member='{member}'"
+        self.ask(BUS, BUS_PATH, f"{BUS}.AddMatch", "s", rule)
+
+    def signals(self, wait: float = 0.0) -> list[Received]:
+        """What has come since the last time; waits up to `wait` seconds when there is nothing."""
+        until = time.monotonic() + wait
+        while not self._signals:
+            try:
+                messages = self._receive(until)
+            except TimeoutError:
+                break
+            self._signals += [each for each in messages if each.kind == dbus_wire.SIGNAL]
+        found, self._signals = self._signals, []
+        return found
 
     def hang_up(self) -> None:
-        """Forgets a connection that failed."""
-        if self._bus is not None:
-            self._bus.disconnect()
-            self._bus = None
+        """Ends the connection, and with it a wait in another thread."""
+        known, self._socket = self._socket, None
+        if known is not None:
+            with contextlib.suppress(OSError):
+                known.shutdown(socket.SHUT_RDWR)
+            known.close()
 
-    def close(self) -> None:
-        self.hang_up()
-        if self._loop is not None:
-            self._loop.close()
-            self._loop = None
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            raise ConnectionError("the connection was closed")
+        return self._socket
+
+    def _receive(self, until: float) -> list[Received]:
+        """The messages that come with the next bytes; maybe none of them is whole yet."""
+        connection = self._connected()
+        # Not nothing: that would mean never to wait, and what is there already would not be read.
+        connection.settimeout(max(until - time.monotonic(), 0.001))
+        data = connection.recv(65536)
+        if not data:
+            raise ConnectionError("the bus has ended")
+        self._bytes += data
+        return list(dbus_wire.take(self._bytes))
+
+    def _connect(self) -> socket.socket:
+        name = _socket_of(self._address or address(self.kind, os.environ))
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(max(self._until - time.monotonic(), 0.001))
+            connection.connect(name)
+            uid = str(os.getuid()).encode().hex()
+            connection.sendall(f"\0AUTH EXTERNAL {uid}\r\n".encode())
+            said = connection.recv(512)
+            if not said.startswith(b"OK "):
+                raise PermissionError(13, "the bus does not let this account in")
+            connection.sendall(b"BEGIN\r\n")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
-def why(error: Exception, kind: Literal["system", "session"], service: str) -> str:
+def address(kind: Kind, environment: Mapping[str, str]) -> str:
+    """Where that bus is; empty where nothing says so."""
+    if kind == "system":
+        return environment.get("DBUS_SYSTEM_BUS_ADDRESS", "") or _SYSTEM
+    folder = environment.get("XDG_RUNTIME_DIR", "")
+    fallback = f"unix:path={folder}/bus" if folder else ""
+    return environment.get("DBUS_SESSION_BUS_ADDRESS", "") or fallback
+
+
+def _socket_of(where: str) -> bytes:
+    """The first UNIX socket of an address; FileNotFoundError when it names none."""
+    for each in where.split(";"):
+        transport, _, rest = each.partition(":")
+        words = dict(word.partition("=")[::2] for word in rest.split(","))
+        if transport == "unix" and "path" in words:
+            return unquote_to_bytes(words["path"])
+        if transport == "unix" and "abstract" in words:
+            return b"\0" + unquote_to_bytes(words["abstract"])
+    raise FileNotFoundError(2, "no message bus is known here")
+
+
+def why(error: Exception, kind: Kind, service: str) -> str:
     """In words for people, why a question was not answered."""
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed"
     if isinstance(error, TimeoutError):
         return f"the {kind} bus does not answer"
-    if isinstance(error, FileNotFoundError | ConnectionRefusedError) or _no_address(error):
+    if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return "this computer has no system bus" if kind == "system" else "there is no session bus"
     return f"{service} does not answer: {str(error) or type(error).__name__}"
-
-
-def _no_address(error: Exception) -> bool:
-    return type(error).__name__ == "InvalidAddressError"

@@ -124,6 +124,8 @@ class Guarded:
     def close(self) -> None:
         if self._aside is not None:
             self._aside.end()
+        if self._inner is not None:
+            self._inner.close()
 
     def _look(self, now: Moment) -> Reading:
         """In the thread: whatever hangs, hangs there, also what makes the sensor."""

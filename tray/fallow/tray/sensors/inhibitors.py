@@ -5,12 +5,11 @@ session's bus, GNOME's, KDE's and freedesktop's services; it does not see who as
 """
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from collections.abc import Callable
 
 from fallow.shared.moments import Moment
 from fallow.tray.presence import Reading
-from fallow.tray.sensors.bus import PATIENCE, Bus, Unanswered, call, why
+from fallow.tray.sensors.bus import Bus, Kind, Unanswered, why
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ POWER = "org.freedesktop.PowerManagement"
 _GNOME_IDLE = 8
 _KDE_SCREEN = 4
 
-_Ask = Callable[[Any], Awaitable[list[str]]]
+_Ask = Callable[[Bus], list[str]]
 
 
 class Inhibitors:
@@ -33,7 +32,7 @@ class Inhibitors:
     While a program keeps the desktop awake, `last_activity` is the last time it was asked.
     """
 
-    def __init__(self, kind: Literal["system", "session"], address: str | None = None) -> None:
+    def __init__(self, kind: Kind, address: str | None = None) -> None:
         self.name = "inhibitors" if kind == "session" else "logind inhibitors"
         self._bus = Bus(kind, address)
         self._asks: tuple[_Ask, ...] = (_gnome, _kde, _power) if kind == "session" else (_login1,)
@@ -48,11 +47,11 @@ class Inhibitors:
         return self._reading
 
     def close(self) -> None:
-        self._bus.close()
+        self._bus.hang_up()
 
     def _ask(self, now: Moment) -> Reading:
         try:
-            who = self._bus.within(PATIENCE, self._all())
+            who = self._all()
         except Exception as error:
             self._bus.hang_up()
             self._wait = min(2 * self._wait, LONGEST_WAIT)
@@ -67,13 +66,13 @@ class Inhibitors:
         text = " and ".join(sorted(who))
         return Reading(self.name, "inhibitor", True, text, self._seen_at)
 
-    async def _all(self) -> set[str]:
-        bus = await self._bus.connection()
+    def _all(self) -> set[str]:
+        self._bus.turn()
         who: set[str] = set()
         answered, refusal = False, Unanswered("no service knows")
         for ask in self._asks:
             try:
-                who.update(await ask(bus))
+                who.update(ask(self._bus))
                 answered = True
             except Unanswered as error:
                 refusal = error
@@ -83,8 +82,8 @@ class Inhibitors:
         return who
 
 
-async def _login1(bus: Any) -> list[str]:
-    (rows,) = await call(bus, LOGIN1, "/org/freedesktop/login1", f"{LOGIN1}.Manager.ListInhibitors")
+def _login1(bus: Bus) -> list[str]:
+    (rows,) = bus.ask(LOGIN1, "/org/freedesktop/login1", f"{LOGIN1}.Manager.ListInhibitors")
     return [
         _says(who, why)
         for what, who, why, mode, _uid, _pid in rows
@@ -92,44 +91,44 @@ async def _login1(bus: Any) -> list[str]:
     ]
 
 
-async def _gnome(bus: Any) -> list[str]:
+def _gnome(bus: Bus) -> list[str]:
     """GNOME's session manager; MATE and Cinnamon answer to the same name."""
     path = "/org/gnome/SessionManager"
-    (inhibited,) = await call(bus, GNOME, path, f"{GNOME}.IsInhibited", "u", _GNOME_IDLE)
+    (inhibited,) = bus.ask(GNOME, path, f"{GNOME}.IsInhibited", "u", _GNOME_IDLE)
     if not inhibited:
         return []
     who: list[str] = []
-    (paths,) = await call(bus, GNOME, path, f"{GNOME}.GetInhibitors")
+    (paths,) = bus.ask(GNOME, path, f"{GNOME}.GetInhibitors")
     for each in paths:
         try:
-            (flags,) = await call(bus, GNOME, each, f"{GNOME}.Inhibitor.GetFlags")
+            (flags,) = bus.ask(GNOME, each, f"{GNOME}.Inhibitor.GetFlags")
             if flags & _GNOME_IDLE:
-                (app,) = await call(bus, GNOME, each, f"{GNOME}.Inhibitor.GetAppId")
-                (reason,) = await call(bus, GNOME, each, f"{GNOME}.Inhibitor.GetReason")
+                (app,) = bus.ask(GNOME, each, f"{GNOME}.Inhibitor.GetAppId")
+                (reason,) = bus.ask(GNOME, each, f"{GNOME}.Inhibitor.GetReason")
                 who.append(_says(app, reason))
         except Unanswered:
             continue  # It was taken back since it was listed.
     return who or ["a program"]
 
 
-async def _kde(bus: Any) -> list[str]:
+def _kde(bus: Bus) -> list[str]:
     path = "/org/kde/Solid/PowerManagement/PolicyAgent"
     service = "org.kde.Solid.PowerManagement"
-    (inhibited,) = await call(bus, service, path, f"{KDE}.HasInhibition", "u", _KDE_SCREEN)
+    (inhibited,) = bus.ask(service, path, f"{KDE}.HasInhibition", "u", _KDE_SCREEN)
     if not inhibited:
         return []
-    (rows,) = await call(bus, service, path, f"{KDE}.ListInhibitions")
+    (rows,) = bus.ask(service, path, f"{KDE}.ListInhibitions")
     return [_says(*row[:2]) for row in rows] or ["a program"]
 
 
-async def _power(bus: Any) -> list[str]:
+def _power(bus: Bus) -> list[str]:
     """XFCE and others by freedesktop's old name."""
     path = "/org/freedesktop/PowerManagement/Inhibit"
-    (inhibited,) = await call(bus, POWER, path, f"{POWER}.Inhibit.HasInhibit")
+    (inhibited,) = bus.ask(POWER, path, f"{POWER}.Inhibit.HasInhibit")
     if not inhibited:
         return []
     try:
-        (who,) = await call(bus, POWER, path, f"{POWER}.Inhibit.GetInhibitors")
+        (who,) = bus.ask(POWER, path, f"{POWER}.Inhibit.GetInhibitors")
     except Unanswered:
         return ["a program"]
     return list(who) or ["a program"]

@@ -5,18 +5,18 @@ person who is logged in last typed (`IdleHint` is never set on some desktops): `
 """
 
 import logging
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Desk
 from fallow.tray.presence import Reading
-from fallow.tray.sensors.bus import PATIENCE, Bus, Unanswered, call, why
+from fallow.tray.sensors.bus import Bus, Unanswered, why
 
 log = logging.getLogger(__name__)
 
 SERVICE = "org.freedesktop.login1"
 PATH = "/org/freedesktop/login1"
-BUS = "org.freedesktop.DBus"
+PROPERTIES = "org.freedesktop.DBus.Properties"
 # A login is followed by typing, and a logout frees nothing at once: no need to ask more often.
 ASK_EVERY = 2.0
 LONGEST_WAIT = 60.0
@@ -55,7 +55,7 @@ class Session(NamedTuple):
 
 
 class Logind:
-    """Asks logind at most every `ASK_EVERY` seconds; a read waits `PATIENCE` seconds at most.
+    """Asks logind at most every `ASK_EVERY` seconds; a read waits half a second at most.
 
     `woke` is when the computer last told that it woke from sleep, None when it has not slept.
     """
@@ -64,13 +64,10 @@ class Logind:
 
     def __init__(self, address: str | None = None) -> None:
         self._bus = Bus("system", address)
-        self._listening: Any = None
         self._ask_at = 0.0
         self._wait = ASK_EVERY
         self._occupied_at: float | None = None
         self._seen_at: float | None = None
-        self._sleeping = False
-        self._wakes = 0
         self._reading = Reading(self.name, "session", False, "it has not been asked yet")
         self.sessions: tuple[Session, ...] = ()
         self.woke: float | None = None
@@ -81,12 +78,12 @@ class Logind:
         return self._reading
 
     def close(self) -> None:
-        self._bus.close()
+        self._bus.hang_up()
 
     def _ask(self, now: Moment) -> Reading:
-        before, wakes = self.sessions, self._wakes
+        before = self.sessions
         try:
-            self.sessions = self._bus.within(PATIENCE, self._list())
+            self.sessions = self._list(now)
         except Exception as error:
             # Whatever is wrong with the bus, the answer is the same: nothing was seen.
             self._bus.hang_up()
@@ -98,8 +95,6 @@ class Logind:
             return Reading(self.name, "session", False, reason, self._occupied_at)
         self._wait = ASK_EVERY
         self._ask_at = now.boot + ASK_EVERY
-        if self._wakes != wakes:
-            self.woke = now.boot
         people = [session for session in self.sessions if session.somebody]
         if not people:
             return Reading(self.name, "session", True, "", self._occupied_at, vacant=True)
@@ -110,21 +105,18 @@ class Logind:
         who = " and ".join(sorted({_says(each) for each in people}))
         return Reading(self.name, "session", True, who, self._seen_at, desks=desks)
 
-    async def _list(self) -> tuple[Session, ...]:
-        bus = await self._bus.connection()
-        if bus is not self._listening:
-            await self._listen(bus)
+    def _list(self, now: Moment) -> tuple[Session, ...]:
+        if self._bus.turn():
+            self._bus.listen(f"{SERVICE}.Manager", "PrepareForSleep")
         found: list[Session] = []
-        (listed,) = await call(bus, SERVICE, PATH, f"{SERVICE}.Manager.ListSessions")
+        (listed,) = self._bus.ask(SERVICE, PATH, f"{SERVICE}.Manager.ListSessions")
         for number, uid, user, seat, path in listed:
             try:
-                (got,) = await call(
-                    *(bus, SERVICE, path, "org.freedesktop.DBus.Properties.GetAll", "s"),
-                    f"{SERVICE}.Session",
+                (values,) = self._bus.ask(
+                    *(SERVICE, path, f"{PROPERTIES}.GetAll", "s"), f"{SERVICE}.Session"
                 )
             except Unanswered:
                 continue  # The session ended since it was listed.
-            values = {name: variant.value for name, variant in got.items()}
             found.append(
                 Session(
                     number=number,
@@ -140,20 +132,12 @@ class Logind:
                     idle=values.get("IdleHint", False),
                 )
             )
+        # What logind told of sleep has waited in the socket until now.
+        for signal in self._bus.signals():
+            if signal.member == "PrepareForSleep" and signal.body == [False]:
+                log.info("this computer woke up")
+                self.woke = now.boot
         return tuple(found)
-
-    async def _listen(self, bus: Any) -> None:
-        """Asks to be told of sleep; what is told waits in the socket until the next question."""
-        rule = f"type='signal',interface='{SERVICE}.Manager',member='PrepareForSleep'"
-        await call(bus, BUS, "/org/freedesktop/DBus", f"{BUS}.AddMatch", "s", rule)
-        bus.add_message_handler(self._told)
-        self._listening = bus
-
-    def _told(self, message: Any) -> None:
-        if message.member == "PrepareForSleep" and message.signature == "b":
-            (self._sleeping,) = message.body
-            self._wakes += not self._sleeping
-            log.info("this computer %s", "goes to sleep" if self._sleeping else "woke up")
 
 
 def _came_back(before: tuple[Session, ...], after: list[Session]) -> bool:

@@ -1,0 +1,204 @@
+"""The D-Bus wire, as far as a client that asks needs it: calls out, replies and signals in.
+
+Not a connection (`bus`): bytes and values only. The library for it would take 10 MB of the agent's
+memory and as much of the tray's, which is why it is written again here, and only this much of it.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+CALL, RETURN, ERROR, SIGNAL = 1, 2, 3, 4
+NO_AUTO_START = 2
+_PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _DESTINATION, _SIGNATURE = (
+    *(1, 2, 3, 4, 5, 6),
+    8,
+)
+LONGEST = 16 << 20
+_HEAD = 16
+# Type: format of struct, bytes, which are also its alignment.
+_FIXED = {
+    "y": ("B", 1),
+    "b": ("I", 4),
+    "n": ("h", 2),
+    "q": ("H", 2),
+    "i": ("i", 4),
+    "u": ("I", 4),
+    "x": ("q", 8),
+    "t": ("Q", 8),
+    "d": ("d", 8),
+    "h": ("I", 4),
+}
+_ALIGN = {"s": 4, "o": 4, "g": 1, "v": 1, "a": 4, "(": 8, "{": 8}
+
+
+class Received(NamedTuple):
+    """A message that came; `reply_to` is the serial of the call it answers, or 0."""
+
+    kind: int
+    reply_to: int
+    interface: str
+    member: str
+    error: str
+    body: list[Any]
+
+
+def call(
+    serial: int, service: str, path: str, member: str, signature: str, body: tuple[Any, ...]
+) -> bytes:
+    """A call of `member`, written `interface.Name`; arguments may be of the types s, o, u and b.
+
+    No service is started for it: one that does not run has nothing to tell.
+    """
+    interface, _, name = member.rpartition(".")
+    content = bytearray()
+    for sort, value in zip(signature, body, strict=True):
+        _put(content, sort, value)
+    fields = bytearray()
+    for code, sort, value in (
+        (_PATH, "o", path),
+        (_INTERFACE, "s", interface),
+        (_MEMBER, "s", name),
+        (_DESTINATION, "s", service),
+        (_SIGNATURE, "g", signature),
+    ):
+        _pad(fields, 8)
+        fields += struct.pack("<BB", code, 1) + sort.encode() + b"\0"
+        _put(fields, sort, value)
+    head = struct.pack("<cBBBIII", b"l", CALL, NO_AUTO_START, 1, len(content), serial, len(fields))
+    message = bytearray(head + fields)
+    _pad(message, 8)
+    return bytes(message + content)
+
+
+def take(data: bytearray) -> Iterator[Received]:
+    """The whole messages at the start of `data`, which they leave; ValueError when it is none."""
+    while len(data) >= _HEAD:
+        if data[0] not in b"lB":
+            raise ValueError("this is no message bus")
+        order = "<" if data[0] == ord("l") else ">"
+        (length,) = struct.unpack_from(order + "I", data, 4)
+        (fields,) = struct.unpack_from(order + "I", data, 12)
+        start = _HEAD + fields + -fields % 8
+        if length > LONGEST or fields > LONGEST:
+            raise ValueError("a message that is too long")
+        if len(data) < start + length:
+            return
+        message = bytes(data[: start + length])
+        del data[: start + length]
+        yield _parse(message, order, start)
+
+
+def _parse(message: bytes, order: str, start: int) -> Received:
+    known = dict(_Reader(message, order, 12).value("a(yv)"))
+    reader = _Reader(message, order, start)
+    body = [reader.value(each) for each in _split(known.get(_SIGNATURE, ""))]
+    return Received(
+        kind=message[1],
+        reply_to=known.get(_REPLY_SERIAL, 0),
+        interface=known.get(_INTERFACE, ""),
+        member=known.get(_MEMBER, ""),
+        error=known.get(_ERROR_NAME, ""),
+        body=body,
+    )
+
+
+def _pad(data: bytearray, size: int) -> None:
+    data += bytes(-len(data) % size)
+
+
+def _put(data: bytearray, sort: str, value: Any) -> None:
+    if sort == "g":
+        data += struct.pack("<B", len(value)) + value.encode() + b"\0"
+        return
+    _pad(data, 4)
+    if sort in "so":
+        text = value.encode()
+        data += struct.pack("<I", len(text)) + text + b"\0"
+    elif sort in "ub":
+        data += struct.pack("<I", value)
+    else:
+        raise ValueError(f"arguments of type {sort!r} are not sent")
+
+
+class _Reader:
+    """Values out of bytes: structs as tuples, dictionaries as such, variants as their content."""
+
+    def __init__(self, data: bytes, order: str, at: int) -> None:
+        self._data = data
+        self._order = order
+        self._at = at
+
+    def value(self, sort: str) -> Any:
+        kind = sort[0]
+        if kind in _FIXED:
+            return self._fixed(kind)
+        match kind:
+            case "s" | "o":
+                return self._text(self._fixed("u"))
+            case "g":
+                return self._text(self._fixed("y"))
+            case "v":
+                return self.value(self._text(self._fixed("y")))
+            case "(":
+                self._align(8)
+                return tuple(self.value(each) for each in _split(sort[1:-1]))
+            case "a":
+                return self._array(sort[1:])
+            case _:
+                raise ValueError(f"a value of the unknown type {sort!r}")
+
+    def _array(self, sort: str) -> Any:
+        length = self._fixed("u")
+        self._align(_FIXED[sort[0]][1] if sort[0] in _FIXED else _ALIGN[sort[0]])
+        end = self._at + length
+        if sort[0] == "{":
+            key, value = _split(sort[1:-1])
+            found = {}
+            while self._at < end:
+                self._align(8)
+                name = self.value(key)
+                found[name] = self.value(value)
+            return found
+        values = []
+        while self._at < end:
+            values.append(self.value(sort))
+        return values
+
+    def _fixed(self, kind: str) -> Any:
+        form, size = _FIXED[kind]
+        self._align(size)
+        (value,) = struct.unpack_from(self._order + form, self._data, self._at)
+        self._at += size
+        return bool(value) if kind == "b" else value
+
+    def _text(self, length: int) -> str:
+        data = self._data[self._at : self._at + length]
+        self._at += length + 1
+        return data.decode(errors="replace")
+
+    def _align(self, size: int) -> None:
+        self._at += -self._at % size
+
+
+def _split(signature: str) -> list[str]:
+    """The single complete types of a signature: `a{sv}u` is `a{sv}` and `u`."""
+    found, at = [], 0
+    while at < len(signature):
+        end = _end(signature, at)
+        found.append(signature[at:end])
+        at = end
+    return found
+
+
+def _end(signature: str, at: int) -> int:
+    while signature[at] == "a":
+        at += 1
+    if signature[at] not in "({":
+        return at + 1
+    depth = 0
+    while True:
+        depth += (signature[at] in "({") - (signature[at] in ")}")
+        at += 1
+        if depth == 0:
+            return at
