@@ -23,6 +23,8 @@ def test_the_empty_blob_is_always_here(store: BlobStore) -> None:
     empty = hashlib.sha256(b"").hexdigest()
     assert store.has(empty)
     assert store.path(empty).read_bytes() == b""
+    store.delete(empty)
+    assert store.has(empty)
 
 
 @pytest.mark.parametrize("link", [False, True])

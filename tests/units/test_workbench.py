@@ -174,3 +174,18 @@ def test_a_folder_as_deep_as_a_job_likes_is_removed(tmp_path: Path) -> None:
         deepest += "/a"
     files.remove(place)
     assert not place.exists()
+
+
+def test_outputs_with_an_empty_file_are_whole_after_those_of_another_run_went(desk: Bench) -> None:
+    roots = {}
+    for attempt, text in ((ONE, "one"), (TWO, "two")):
+        has_ended(desk, attempt, text)
+        (desk.records.folder(attempt) / "work" / "distribute_save" / "empty").touch()
+        desk.bench.order(attempt, run_words.Collect(Exited(0)), job())
+    wait_until(lambda: len(desk.facts) == 2, 10, "the outputs to be collected")
+    for attempt, fact in desk.facts:
+        assert isinstance(fact, run_words.OutputsHashed)
+        roots[attempt] = fact.manifest
+    desk.bench.order(ONE, run_words.Drop(), job())
+    wait_until(lambda: not desk.spool.blobs.has(roots[ONE]), 10, "the first to be gone")
+    assert desk.spool.whole(roots[TWO], build=False)

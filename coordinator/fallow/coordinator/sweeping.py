@@ -5,7 +5,6 @@ the inputs of every batch there is and the files of every result, also of one th
 stored; what came within a day may be needed by something that is still under way.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,6 @@ log = logging.getLogger(__name__)
 
 EVERY = 86400.0  # seconds between two sweeps
 _YOUNG = 86400.0
-_EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def needed(store: Store, blobs: BlobStore, batches: Iterable[BatchRecord]) -> set[str]:
@@ -30,7 +28,7 @@ def needed(store: Store, blobs: BlobStore, batches: Iterable[BatchRecord]) -> se
         for contents in batch.contents.values()
         for content in contents
     }
-    return {_EMPTY} | inputs | set(store.used_hashes()) | set(_under_way(store, blobs))
+    return inputs | set(store.used_hashes()) | set(_under_way(store, blobs))
 
 
 def _under_way(store: Store, blobs: BlobStore) -> Iterator[str]:

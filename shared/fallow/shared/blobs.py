@@ -247,8 +247,9 @@ class BlobStore:
                         self.discard(part.name)
 
     def delete(self, hash: str) -> None:
-        """Remove a blob; no error when it is not here."""
-        self.path(hash).unlink(missing_ok=True)
+        """Remove a blob, no error when it is not here; the empty one stays."""
+        if hash != EMPTY:
+            self.path(hash).unlink(missing_ok=True)
 
     def hashes(self) -> set[str]:
         """All blobs that are here whole."""

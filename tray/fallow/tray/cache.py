@@ -5,7 +5,6 @@ here is forced to disk. Opposite: `spool`, which nobody else has.
 """
 
 import contextlib
-import hashlib
 import logging
 from collections.abc import Container
 from pathlib import Path
@@ -16,7 +15,6 @@ log = logging.getLogger(__name__)
 
 # A kernel writes out within half a minute what nobody forces to disk; under load it takes longer.
 _UNSETTLED = 300.0
-_EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def distrust_after_boot(cache: BlobStore, marker: Path, boot_id: str) -> None:
@@ -55,9 +53,9 @@ def make_room(cache: BlobStore, wanted: int, keep: Container[str]) -> int:
 
 
 def _ages(cache: BlobStore) -> dict[str, float]:
-    """When each was written, in wall-clock seconds; the empty one, which is always there, aside."""
+    """When each was written, in wall-clock seconds."""
     found = {}
-    for hash in cache.hashes() - {_EMPTY}:
+    for hash in cache.hashes():
         with contextlib.suppress(FileNotFoundError):
             found[hash] = cache.path(hash).stat().st_mtime
     return found
