@@ -67,6 +67,8 @@ def test_the_layout_follows_ability_and_wish(tmp_path: Path, ability: SandboxAbi
     assert plan_for(ability, "auto", work, scratch).layout == "hidden"
     assert plan_for(ability, "bubblewrap", work, scratch).layout == "hidden"
     assert plan_for(ability, "none", work, scratch).layout == "bare"
+    assert plan_for(ability, "none", work, scratch, grouped=True).layout == "plain"
+    assert plan_for(ability, "auto", work, scratch, grouped=True).layout == "hidden"
     assert plan_for(without, "none", work, scratch).layout == "plain"
     for wish in WISHES:
         with pytest.raises(FallowError, match="cannot hide its files") as caught:
@@ -354,7 +356,9 @@ def test_all_of_this_as_an_ordinary_user(ground_here: Ground) -> None:
             [*user, *python, f"--basetemp={folder}/base", str(here / "test_freeze.py"),
              str(here / "test_runs.py"), str(here / "test_sandbox.py")],
             cwd=top,
-            env={"PATH": "/usr/bin:/bin", "HOME": folder, "CI": "1", "PYTHONPATH": ":".join(packages)},
+            # Nothing may be skipped in there.
+            env={"PATH": "/usr/bin:/bin", "HOME": folder, "PYTHONPATH": ":".join(packages),
+                 "CI": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -29,6 +29,11 @@ def name_in(ground: Ground) -> Path:
 def make(folder: Path, memory: int | None) -> None:
     """The group, with what its controllers hold it to; `memory` is bytes. Raises OSError."""
     folder.mkdir()
+    hold(folder, memory)
+
+
+def hold(folder: Path, memory: int | None) -> None:
+    """Bounds what is in a group, as far as it has the controllers. Raises OSError."""
     bounds = {"pids.max": _MOST_PROCESSES, "cpu.weight": _LIGHT}
     if memory is not None:
         bounds |= {"memory.max": str(memory), "memory.oom.group": "1"}
@@ -108,7 +113,10 @@ class ControlGroup:
     def terminate(self, number: int = signal.SIGTERM) -> int:
         # Frozen, none can start another that would not hear of it.
         self.freeze(1.0)
-        reached = self._inner.terminate(number)
+        if self._only_job:
+            reached = self._signal_all(number)
+        else:
+            reached = self._inner.terminate(number)
         self.thaw()
         return reached
 
@@ -145,6 +153,16 @@ class ControlGroup:
             return await_frozen(self._folder, within)
         except FileNotFoundError:
             return True
+
+    def _signal_all(self, number: int) -> int:
+        if not self._wrapper.ended():
+            # So that it waits for the others when the job's own first process ends.
+            procfs.send(self._wrapper.pidfd, signal.SIGTERM)
+        reached = 0
+        for pid in self._pids():
+            with procfs.held(pid) as process:
+                reached += process is not None and procfs.send(process, number)
+        return reached
 
     def _pids(self) -> tuple[int, ...]:
         """Everything in the group and in groups that were made below it, by a word of its own."""

@@ -230,9 +230,14 @@ def plan_for(
     scratch: Path,
     read_only: tuple[str, ...] = (),
     covered: tuple[str, ...] = (),
+    *,
+    grouped: bool = False,
 ) -> SandboxPlan:
-    """The best layout this computer has within its owner's wish; FallowError if there is none."""
-    if ability.kind == "bubblewrap":
+    """The best layout this computer has within its owner's wish; FallowError if there is none.
+
+    `grouped`: each run has a control group to hold it, so that bubblewrap is there only to hide.
+    """
+    if ability.kind == "bubblewrap" and not (wish == "none" and grouped):
         layout: Layout = "bare" if wish == "none" else "hidden"
         return SandboxPlan(
             layout, str(work), str(scratch), read_only, covered, ability.program, ability.scoped
