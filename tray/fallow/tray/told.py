@@ -12,8 +12,13 @@ from fallow.tray.status import AgentStatus, RunStatus
 
 
 def as_json(status: AgentStatus) -> str:
-    """One JSON object, complete, with `"schema": 1`."""
-    return msgspec.json.format(msgspec.json.encode(status)).decode()
+    """One JSON object, complete, with `"schema": 1`; a run's progress is a number or null."""
+    content = msgspec.to_builtins(status)
+    for run in content["runs"]:
+        progress = run["progress"]
+        run["progress"] = progress["share"] if progress else None
+        run["progress_text"] = progress["text"] if progress else ""
+    return msgspec.json.format(msgspec.json.encode(content)).decode()
 
 
 def headline(status: AgentStatus) -> str:
