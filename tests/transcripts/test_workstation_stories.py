@@ -388,3 +388,15 @@ def test_turned_away_ever_more_rarely(desk: FakeDesk) -> None:
             pass
         waits.append(desk.now.boot - start)
     assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+
+
+def test_what_was_killed_meanwhile_is_not_handed_in(desk: FakeDesk) -> None:
+    desk.running(JOB)
+    assert desk.do(words.Lost()) == ["hold traffic"]
+    desk.happened(run_words.Ended(Exited(0)))
+    assert "Upload 1-1" in desk.happened(run_words.OutputsHashed(MANIFEST, 5))
+    desk.do(words.Connected())
+    assert desk.said(Welcome(2, 5.0, "desk")) == ["say Report"]
+    # All that is not wanted any more is said before the first Report is acknowledged.
+    assert desk.withdraw("kill")[:2] == ["save 1-1 Over", "Drop 1-1"]
+    assert "let traffic go" in desk.said(Ack(1))

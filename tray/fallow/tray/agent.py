@@ -203,7 +203,7 @@ class Agent:
             server=member.server,
             clock=self._clock,
         )
-        if not self._core.verdict.runs:
+        if self._core.holds_traffic:
             self._data.pause()
         self._bench.deliveries.carry_with(self._data)
         self._data.start()

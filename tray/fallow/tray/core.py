@@ -82,6 +82,7 @@ class Core:
         self._report_at: float | None = None
         self._said_verdict = self.judgement.verdict
         self._told: dict[int, tuple[AttemptId, ...]] = {}
+        self._held: bool | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -91,6 +92,16 @@ class Core:
     def accepting(self) -> bool:
         """Whether a job that came now would be taken, as far as one can say without seeing it."""
         return self.verdict.accepts and self.settings.unable is None and not self.stopping
+
+    @property
+    def holds_traffic(self) -> bool:
+        """Whether no file may come or go: the desk is in use, or it is not known what is wanted.
+
+        What was killed while this workstation was away is withdrawn by the time the first Report
+        is acknowledged, and so not a byte of its result goes out.
+        """
+        link = self.session.link
+        return not self.verdict.runs or not isinstance(link, Open) or not link.acked
 
     @property
     def sources(self) -> dict[str, tuple[Reading, ...]]:
@@ -124,7 +135,7 @@ class Core:
         for attempt, same_boot in recent.items():
             effects += self.work.happened(attempt, run_words.Restarted(same_boot), now)
         desk = self.work.thaw if self.verdict.runs else self.work.freeze
-        effects += [*desk(now), words.HoldTraffic(not self.verdict.runs)]
+        effects += [*desk(now), *self._traffic()]
         return effects + self.work.reconcile(now)
 
     # --- while it runs ---
@@ -179,7 +190,7 @@ class Core:
                     effects.append(words.Send(Bye(self.session.link.session, "stop")))
                     self.session = replace(self.session, link=sessions.Away())
         # A freeze waits for nothing else that this event asks for.
-        return due + self._judge(now) + effects
+        return due + self._judge(now) + effects + self._traffic()
 
     def turn(self, now: Moment) -> list[words.Effect]:
         """What is sent and shown at the end of a turn: at most one Report, the whole truth."""
@@ -263,8 +274,14 @@ class Core:
         if before.runs == after.runs:
             return []
         if after.runs:
-            return [words.HoldTraffic(False), *self.work.thaw(now)]
-        return [*self.work.freeze(now), words.HoldTraffic(True)]
+            return [*self._traffic(), *self.work.thaw(now)]
+        return [*self.work.freeze(now), *self._traffic()]
+
+    def _traffic(self) -> list[words.Effect]:
+        if self._held == self.holds_traffic:
+            return []
+        self._held = self.holds_traffic
+        return [words.HoldTraffic(self._held)]
 
     # --- what the coordinator says ---
 
