@@ -19,7 +19,8 @@ from desktop.virtual_desktop import VirtualDesktop
 from fallow.shared.work import procfs
 from main_job.conftest import Coordinator
 from main_job.real import Birth, Group, RealWorkstation, Sandbox, config, one_job
-from main_job.workstation import SCRIPT, alive, stopped, ticks
+from main_job.workstation import SCRIPT, alive, ticks
+from processes.started import standing
 from waiting import wait_until
 
 BUSY_TREE = Path(__file__).parents[1] / "processes" / "busy_tree.py"
@@ -63,7 +64,7 @@ class Desk:
         assert pids
         pressed = time.monotonic()
         self.screen.key("a")
-        wait_until(lambda: stopped(pids), 5, "every process to stand still")
+        wait_until(lambda: standing(pids), 5, "every process to stand still")
         # On an idle computer it takes some milliseconds, of which most are xdotool's.
         assert time.monotonic() - pressed < 3.0
         return pids
@@ -111,7 +112,7 @@ def test_typing_pauses_a_job(group: Group, desk: Desk) -> None:
     (node,) = group.coordinator.verbs.json("nodes")["nodes"]
     assert (node["verdict"], node["why"]) == ("present", "you are here")
     assert ticks(pids) == before
-    assert stopped(pids)
+    assert standing(pids)
     wait_for_icon(desk.menu, "running")
     job = group.wait_for_state("b", "succeeded")
     assert (job["attempts"], job["evictions"]) == (1, 0)
@@ -145,7 +146,7 @@ def test_a_pause_by_menu_outlives_tray_and_agent(group: Group, desk: Desk) -> No
     desk.menu.click("Pause", "1 hour")
     wait_for_icon(desk.menu, "paused_by_you")
     pids = {each.pid for each in desk.place.births()}
-    wait_until(lambda: stopped(pids), 5, "every process to stand still")
+    wait_until(lambda: standing(pids), 5, "every process to stand still")
     before = ticks(pids)
     until = desk.place.status()["reasons"][0]["until"]
     assert 3500 < until - time.time() <= 3600
@@ -200,7 +201,7 @@ def test_a_key_press_stops_all_of_an_adopted_job(
         used = ticks(pids)
         group.wait_for_state("b", "paused")
         assert ticks(pids) == used
-        assert stopped(_marked("321"))
+        assert standing(_marked("321"))
         wait_until(lambda: ticks(pids) > used, 20, "it to go on by itself")
         group.coordinator.verbs.ok("kill", "b")
         wait_until(lambda: not any(each.alive for each in before), 10, "all to end")

@@ -13,9 +13,9 @@ from main_job.workstation import (
     WITHOUT_BUBBLEWRAP,
     Workstation,
     alive,
-    stopped,
     ticks,
 )
+from processes.started import standing
 from waiting import wait_until
 
 BUSY_TREE = Path(__file__).parents[1] / "processes" / "busy_tree.py"
@@ -180,7 +180,7 @@ def test_a_key_press_stops_every_process_of_an_adopted_job(
     person.touch()
     # Each has its stop by now; one that waits for a processor is only seen stopped a little later.
     before = ticks(pids)
-    wait_until(lambda: stopped(pids), 20, "all of them to be seen stopped")
+    wait_until(lambda: standing(pids), 20, "all of them to be seen stopped")
     assert ticks(pids) <= before + 2
     before = ticks(pids)
     told = workstation.status()
@@ -273,7 +273,7 @@ def test_a_pause_by_hand_stops_a_build_and_survives_restarts(
     assert paused.returncode == 0, paused.stderr
     assert "you asked" in paused.stdout
     pids = workstation.pids()
-    wait_until(lambda: stopped(pids), 20, "the build to stop")
+    wait_until(lambda: standing(pids), 20, "the build to stop")
     before = ticks(pids)
     workstation.kill()
     workstation.start()
@@ -282,7 +282,7 @@ def test_a_pause_by_hand_stops_a_build_and_survives_restarts(
     assert told["reasons"][0]["kind"] == "pause"
     assert 3500 < told["reasons"][0]["until"] - time.time() <= 3600
     assert workstation.pids() == pids
-    assert stopped(pids)
+    assert standing(pids)
     assert ticks(pids) == before
     assert workstation.verb("resume").returncode == 0
     wait_until(lambda: ticks(pids) > before, 10, "the build to go on")

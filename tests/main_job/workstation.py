@@ -205,12 +205,6 @@ def ticks(pids: set[int]) -> int:
     return sum(stat.ticks for stat in stats if stat is not None)
 
 
-def stopped(pids: set[int]) -> bool:
-    """Whether none of these processes can run."""
-    stats = [procfs.read_stat(pid) for pid in pids]
-    return all(stat is None or stat.gone or stat.stopped for stat in stats)
-
-
 def _words_of(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -12,16 +12,22 @@ KNOWN_PROGRAMS = ("cmake", "g++", "gcc", "gfortran", "make", "mpirun", "python3"
 _CPUS = Path("/sys/devices/system/cpu")
 
 
+def cores(cpus: Path = _CPUS) -> tuple[frozenset[int], ...]:
+    """The cores this process may use, each with the numbers of its threads; at least one."""
+    usable = os.sched_getaffinity(0)
+    found: dict[str, set[int]] = {}
+    for cpu in sorted(usable):
+        try:
+            name = (cpus / f"cpu{cpu}/topology/thread_siblings_list").read_text().strip()
+        except OSError:
+            return tuple(frozenset((each,)) for each in sorted(usable))
+        found.setdefault(name, set()).add(cpu)
+    return tuple(frozenset(each) for each in found.values())
+
+
 def physical_cores(cpus: Path = _CPUS) -> int:
     """Cores this process may use, two threads of one core counted once; at least 1."""
-    usable = os.sched_getaffinity(0)
-    cores = set()
-    for cpu in usable:
-        try:
-            cores.add((cpus / f"cpu{cpu}/topology/thread_siblings_list").read_text().strip())
-        except OSError:
-            return max(len(usable), 1)
-    return max(len(cores), 1)
+    return len(cores(cpus))
 
 
 def total_memory() -> int:

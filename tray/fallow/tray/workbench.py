@@ -8,9 +8,11 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import FallowError
@@ -19,6 +21,8 @@ from fallow.shared.messages import JobSpec, Tail, Tailed
 from fallow.shared.runs import Crashed, Exit, Exited, Progress
 from fallow.shared.work import processes, run_words
 from fallow.shared.work.build import is_build
+from fallow.shared.work.cores import Core, choose
+from fallow.shared.work.ground import NOWHERE, Ground
 from fallow.shared.work.phases import Process
 from fallow.shared.work.processes import Handle, Identity, NeverStarted, Vanished
 from fallow.shared.work.sandbox import SandboxAbility, SandboxPlan, plan_for
@@ -64,12 +68,16 @@ class Workbench:
         watcher: Watcher,
         post: Post,
         tell: Post,
+        ground: Ground = NOWHERE,
+        cores: Sequence[Core] = (),
     ) -> None:
         self._records = records
         self._cache = cache
         self._spool = spool
         self._jobs = jobs
         self._ability = ability
+        self._ground = ground
+        self._cores = cores
         self._in_place = in_place
         self._boot_id = boot_id
         self._watcher = watcher
@@ -315,15 +323,24 @@ class Workbench:
             plan = self._plan(work, folder / "scratch")
             order = _order_of(attempt, job, plan, folder, self._jobs.nice)
             _refuse_nul(order)
-            handle = processes.spawn(order)
+            handle = processes.spawn(self._bounded(order, job))
         except FallowError as error:
             self._tell(attempt, run_words.NotSpawned("sandbox", str(error)))
             return
         self._follow(attempt, job, handle)
         self._tell(attempt, run_words.Spawned(_process(handle.identity)))
 
+    def _bounded(self, order: processes.Spawn, job: JobSpec) -> processes.Spawn:
+        """With what holds it to what it asked for, as far as this computer can."""
+        taken = [handle.processors() for handle in self._handles.values()]
+        processors = choose(self._cores, job.cpus, taken)
+        return replace(order, ground=self._ground, memory=job.memory, processors=processors)
+
     def _plan(self, work: Path, scratch: Path) -> SandboxPlan:
-        return plan_for(self._ability, self._jobs.sandbox, work, scratch, self._jobs.read_only)
+        return plan_for(
+            *(self._ability, self._jobs.sandbox, work, scratch, self._jobs.read_only),
+            grouped=bool(self._ground.folder),
+        )
 
     def _follow(self, attempt: AttemptId, job: JobSpec, handle: Handle) -> None:
         self._handles[attempt] = handle

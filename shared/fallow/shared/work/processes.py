@@ -22,6 +22,7 @@ from fallow.shared.work import cgroup, landlock, procfs, subreaper
 from fallow.shared.work.cgroup import ControlGroup
 from fallow.shared.work.containment import Containment
 from fallow.shared.work.ground import NOWHERE, Ground
+from fallow.shared.work.idle_io import yield_the_disk
 from fallow.shared.work.orphans import Subreaper
 from fallow.shared.work.pid_namespace import PidNamespace, end_namespace
 from fallow.shared.work.sandbox import SandboxPlan
@@ -29,7 +30,8 @@ from fallow.shared.work.signalling import Wrapper
 
 # $1 status file, $2 nice value, $3 control group or empty; without a PID namespace $4 and $5 are
 # the Python and the program that write the status, else $4 is empty, $5 and $6 the files for
-# bubblewrap's descriptors; then the command. A trap, unlike ignoring, does not reach the job.
+# bubblewrap's descriptors (empty when the control group alone holds the job); then the command.
+# A trap, unlike ignoring, does not reach the job.
 _WRAPPER = """\
 trap : HUP INT QUIT
 trap asked=asked TERM
@@ -39,13 +41,21 @@ echo "$boot $self" >"$status.wrapper"; } 2>/dev/null
 { echo "$nice" >/proc/self/autogroup; } 2>/dev/null
 begin() {
 [ -z "$group" ] || echo 0 >"$group/cgroup.procs" || { : >"$status.astray"; exit 125; }
-{ echo 500 >/proc/self/oom_score_adj; } 2>/dev/null
+{ echo 500 >/proc/self/oom_score_adj; ulimit -c 0; ulimit -S -n 1024; } 2>/dev/null
 }
 if [ -n "$python" ]; then
 ( begin; exec "$@" ); code=$?
 exec "$python" -I -S "$ending" end "$status" "$code" "$asked"
 fi
+if [ -n "$options" ]; then
 ( begin; exec "$@" 3<"$options" 4>"$report" ); code=$?
+else
+( begin; exec "$@" ); code=$?
+while read -r word is <"$group/cgroup.events" && [ "$is" = 1 ]; do
+[ -n "$asked" ] || echo 1 >"$group/cgroup.kill"
+/bin/sleep 0.02
+done 2>/dev/null
+fi
 trap '' HUP INT QUIT TERM
 until { echo "$code" >"$status.tmp"; } 2>/dev/null || ! [ -d "${status%/*}" ]; do /bin/sleep 5; done
 exec /bin/mv -f "$status.tmp" "$status"
@@ -67,7 +77,7 @@ class Spawn(Struct, frozen=True):
     `cwd` is relative to the work folder of `sandbox`; `stdout` and `stderr` are appended to;
     `status` is in a folder of its own that the job cannot see and that nobody else writes to; what
     an earlier run left there is removed. `ground` is where it gets a control group, which holds it
-    to `memory` bytes where that can be done.
+    to `memory` bytes where that can be done; `processors` are those it may use, empty: all.
     """
 
     argv: tuple[str, ...]
@@ -80,6 +90,7 @@ class Spawn(Struct, frozen=True):
     nice: int = 19
     ground: Ground = NOWHERE
     memory: int | None = None
+    processors: frozenset[int] = frozenset()
 
 
 class Identity(Struct, frozen=True):
@@ -131,6 +142,13 @@ class Handle:
         self._child = child
         self._closed = False
 
+    def processors(self) -> frozenset[int]:
+        """The processors it may use, empty when it has ended."""
+        try:
+            return frozenset(os.sched_getaffinity(self.identity.pid))
+        except ProcessLookupError:
+            return frozenset()
+
     def poll(self) -> Ending | None:
         """How it ended, None while it runs."""
         poller = select.poll()
@@ -169,6 +187,10 @@ def spawn(spawn: Spawn) -> Handle:
         command += ["/bin/sh", "-c", _FIRST, "sh", *spawn.argv]
         wrapper += ["", str(options), str(report), *command]
         around, folder = {"PATH": os.defpath}, "/"
+    elif group:
+        arguments = []
+        wrapper += ["", "", "", *spawn.argv]
+        around, folder = environment, plan.path_inside(spawn.cwd)
     else:
         arguments = []
         helper = [sys.executable, "-I", "-S", subreaper.__file__]
@@ -204,6 +226,17 @@ def adopt(identity: Identity, status: Path) -> Handle | None:
     In the containment that it was started with, whatever this computer has by now. When None comes
     back, `ending` says how it ended.
     """
+    pidfd = _still_there(identity)
+    if pidfd is None:
+        group = _group_of(status)
+        if group is not None:
+            cgroup.remove(group)
+        return None
+    return Handle(identity, pidfd, _containment(identity.pid, pidfd, status), status)
+
+
+def _still_there(identity: Identity) -> int | None:
+    """A pidfd of this very process, None when it is over."""
     if identity.boot_id != procfs.boot_id():
         return None
     try:
@@ -215,7 +248,7 @@ def adopt(identity: Identity, status: Path) -> Handle | None:
     if stat is None or stat.start != identity.start or stat.gone:
         os.close(pidfd)
         return None
-    return Handle(identity, pidfd, _containment(identity.pid, pidfd, status), status)
+    return pidfd
 
 
 def find(status: Path) -> Identity | None:
@@ -353,13 +386,21 @@ def _containment(pid: int, pidfd: int, status: Path) -> Containment:
     return ControlGroup(group, inner, Wrapper(pid, pidfd), only_job=not contained)
 
 
+def _keep_to(processors: frozenset[int]) -> None:
+    try:
+        os.sched_setaffinity(0, processors)
+    except OSError:
+        # One of them has been taken away meanwhile: better on all than not at all.
+        pass
+
+
 def _start(
     wrapper: list[str], environment: Mapping[str, str], folder: str, spawn: Spawn
 ) -> "subprocess.Popen[bytes]":
     """Starts the wrapper from a thread of its own, which takes on what the child must inherit.
 
-    On Linux niceness and Landlock belong to the thread; that saves a preexec_fn, and with it the
-    copying of this whole process.
+    On Linux niceness, processors and Landlock belong to the thread; that saves a preexec_fn, and
+    with it the copying of this whole process.
     """
     started: list[subprocess.Popen[bytes]] = []
     failed: list[OSError] = []
@@ -369,6 +410,10 @@ def _start(
             # Only root may go back, and an agent that is nice itself has nice jobs.
             nice = max(spawn.nice, os.getpriority(os.PRIO_PROCESS, 0))
             os.setpriority(os.PRIO_PROCESS, 0, nice)
+            if nice > 0:
+                yield_the_disk()
+            if spawn.processors:
+                _keep_to(spawn.processors)
             if spawn.sandbox.layout == "hidden" and spawn.sandbox.scoped:
                 landlock.confine_this_thread()
             with spawn.stdout.open("ab") as stdout, spawn.stderr.open("ab") as stderr:
