@@ -30,7 +30,7 @@ from fallow.shared.messages import Malformed, Resources, decode_for_agent, encod
 from fallow.shared.transfer import ClientEvent, DataClient, Progressed
 from fallow.shared.transport import ClientSocket, ConnectionEvent, Poller, Wire
 from fallow.shared.work import build as builds
-from fallow.shared.work import phases, run_words
+from fallow.shared.work import ground, phases, run_words
 from fallow.shared.work.build import build_id
 from fallow.shared.work.run import Refused
 from fallow.shared.work.sandbox import SandboxAbility, probe
@@ -104,9 +104,9 @@ class Agent:
         self._member = load_membership(data_dir)
         self._config = config
         now = self._clock.now()
-        ability = probe()
+        ability, groups = probe(), ground.probe()
         self._core = Core(
-            _settings(data_dir, config, ability, self._boot_id),
+            _settings(data_dir, config, ability, groups, self._boot_id),
             now,
             joined=self._member is not None,
         )
@@ -125,6 +125,8 @@ class Agent:
             watcher=self._loop,
             post=lambda attempt, fact: self._loop.post(words.Happened(attempt, fact)),
             tell=lambda attempt, fact: self._facts.append((attempt, fact)),
+            ground=groups,
+            cores=machine.cores(),
         )
         self._wire = Wire()
         self._control: ClientSocket | None = None
@@ -428,7 +430,9 @@ class Agent:
         return True
 
 
-def _settings(data_dir: Path, config: Config, ability: SandboxAbility, boot: str) -> Settings:
+def _settings(
+    data_dir: Path, config: Config, ability: SandboxAbility, groups: ground.Ground, boot: str
+) -> Settings:
     offer = config.offer
     cores, memory = machine.physical_cores(), machine.total_memory()
     share = offer.memory * memory if offer.memory <= 1 else offer.memory
@@ -450,6 +454,6 @@ def _settings(data_dir: Path, config: Config, ability: SandboxAbility, boot: str
             capabilities=known,
         ),
         policy=config.presence,
-        in_place=ability.kind == "none",
+        in_place=ability.kind == "none" or (config.jobs.sandbox == "none" and bool(groups.folder)),
         unable=unable,
     )
