@@ -72,9 +72,10 @@ class Bus:
                 else:
                     return message.body
 
-    def listen(self, interface: str, member: str) -> None:
-        """From now on these signals are kept for `signals`."""
+    def listen(self, interface: str, member: str, about: str = "") -> None:
+        """From now on these signals are kept for `signals`; only those that begin with `about`."""
         rule = f"type='signal',interface='{interface}',member='{member}'"
+        rule += f",arg0='{about}'" if about else ""
         self.ask(BUS, BUS_PATH, f"{BUS}.AddMatch", "s", rule)
 
     def signals(self, wait: float = 0.0) -> list[Received]:

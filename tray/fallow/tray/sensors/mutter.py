@@ -12,7 +12,7 @@ from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Cover
 from fallow.tray.presence import Reading
-from fallow.tray.sensors.bus import Bus, why
+from fallow.tray.sensors.bus import BUS, Bus, why
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,8 @@ class Mutter:
         while not self._closing.is_set():
             if self._bus.turn():
                 self._bus.listen(SERVICE, "WatchFired")
+                # Without it a Mutter that ends, or starts anew, would be missed for a while.
+                self._bus.listen(BUS, "NameOwnerChanged", SERVICE)
             idle = self._ask()
             if idle < ASK_EVERY:
                 # A watch would fire at every key.
