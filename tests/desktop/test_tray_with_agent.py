@@ -170,9 +170,15 @@ def test_typing_is_said_with_its_end(desk: Desk, menu: MenuByDBus) -> None:
     wait_until(lambda: "input" not in desk.kinds(), 20, "a free desk again")
 
 
-def test_an_agent_that_died_can_be_started_from_the_menu(desk: Desk, menu: MenuByDBus) -> None:
+def test_an_agent_that_died_is_started_again_and_then_from_the_menu(
+    desk: Desk, menu: MenuByDBus
+) -> None:
     desk.tray()
     wait_for_icon(menu, "attention", 20)
+    first = desk.pid()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: desk.pid() not in (0, first), 30, "another agent, started by itself")
+    wait_until(lambda: "Pause" in menu.labels(), 15, "the menu to know it")
     before = desk.pid()
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: "Start it again" in menu.labels(), 15, "the menu to offer it")

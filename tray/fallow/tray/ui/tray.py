@@ -23,6 +23,9 @@ from fallow.tray.ui.own_agent import OwnAgent
 from fallow.tray.ui.shown_menu import ShownMenu
 from fallow.tray.ui.window import Window
 
+# Seconds: an agent that dies again and again is left to a person, who reads why.
+REVIVE_EVERY = 30.0
+
 
 class Tray(QtCore.QObject):
     """All that this desktop session has of Fallow.
@@ -40,6 +43,8 @@ class Tray(QtCore.QObject):
         self._clock = SystemClock()
         self._agent = agent
         self.takes_agent_along = False
+        self._answered = False
+        self._revive_at = 0.0
         self._menu: view.Menu | None = None
         self._boxes: dict[str, QtWidgets.QMessageBox] = {}
         self._session = session
@@ -73,6 +78,7 @@ class Tray(QtCore.QObject):
     # -- what comes
 
     def _take(self, status: AgentStatus | None) -> None:
+        self._revive(status)
         first = self._menu is None
         now = self._clock.now().wall
         last_words = self._agent.last_words() if status is None else ()
@@ -85,6 +91,17 @@ class Tray(QtCore.QObject):
                 self._window.show_menu(menu)
         if first:
             self._icon.start()
+
+    def _revive(self, status: AgentStatus | None) -> None:
+        """What a dead agent left running, nobody stops when somebody sits down."""
+        if status is not None:
+            self._answered = True
+            return
+        now = self._clock.now().boot
+        if self._agent.pid is not None and self._answered and now >= self._revive_at:
+            self._answered = False
+            self._revive_at = now + REVIVE_EVERY
+            self._ensure_agent()
 
     def _knocked(self) -> None:
         if self._session.answer():
