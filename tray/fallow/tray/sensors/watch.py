@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 # Both clocks are read one after the other; a sleep is longer than what comes between.
 SHORTEST_SLEEP = 1.0
-PATIENCE = 0.5
+PATIENCE = 1.0
 
 
 class Watch:
@@ -51,6 +51,7 @@ class Watch:
         self._told_woke = told_woke
         self._asleep = asleep or _asleep
         self._slept = self._asleep()
+        self._not_taken = 0.0
         self._woke: float | None = None
         self._watching_since: dict[str, float] = {}
 
@@ -86,6 +87,7 @@ class Watch:
         slept = self._asleep()
         if slept - self._slept >= SHORTEST_SLEEP:
             self._woke = now.boot
+            self._not_taken += slept - self._slept
         self._slept = slept
         told = self._told_woke()
         if told is not None and (self._woke is None or told > self._woke + SHORTEST_SLEEP):
@@ -101,6 +103,11 @@ class Watch:
             inhibitors=inhibiting(readings),
             foreign_cpu=self._surroundings.foreign_cpu,
         )
+
+    def take_slept(self) -> float:
+        """How many seconds this computer was seen to sleep since the last call."""
+        taken, self._not_taken = self._not_taken, 0.0
+        return taken
 
     def close(self) -> None:
         for sensor in self._sensors:
