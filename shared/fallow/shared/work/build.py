@@ -109,6 +109,9 @@ def handle(build: Build, event: Event, now: Moment) -> Step:
                 # Its inputs are in the cache: unlike a run it has nothing to fetch.
                 placing = replace(inner, phase=phases.Placing())
                 return Step(replace(build, state=Working(placing)), (Place(),))
+            if isinstance(event, Restarted) and not event.same_boot:
+                # The computer died under it, which says nothing about whether it can be built.
+                return Step(replace(build, state=Abandoned()), (Forget(),))
             return _settle(build, run.handle(inner, event, now))
         case Built() | Failed():
             return _ended(build, build.state, event)
@@ -148,6 +151,8 @@ def _settle(build: Build, step: run.Step) -> Step:
                 state = Failed(log, size, _say(exit))
         case phases.GivenBack(reason, text):
             state = Impossible(reason, text)
+        case phases.Over(Crashed()):
+            state = Impossible("staging", "what was built cannot be saved on this computer")
         case phases.Over():
             state = Abandoned()
         case _:
