@@ -63,7 +63,7 @@ class EvdevInput:
         self._described = described
         self._rescan_every = rescan_every
         self._seen_at: float | None = None
-        self._signs = Signs(self._clock.now().boot)
+        self.signs = Signs(self._clock.now().boot)
         self._pointer = (0.0, 0.0)
         self._open: dict[int, Path] = {}
         self._strangers: set[Path] = set()
@@ -168,11 +168,11 @@ class EvdevInput:
     def _moved(self, kind: Kind, dx: int, dy: int) -> None:
         now = self._clock.now().boot
         self._pointer = (self._pointer[0] + dx, self._pointer[1] + dy)
-        if self._signs.pointer is None:
+        if self.signs.pointer is None:
             # Distances here are relative, and so begin somewhere.
-            self._signs = Signs(self._signs.active_at, None, (0.0, 0.0))
-        self._signs = witness(self._signs, Input(kind, now, *self._pointer))
-        if self._signs.active_at != now:
+            self.signs = Signs(self.signs.active_at, None, (0.0, 0.0))
+        self.signs = witness(self.signs, Input(kind, now, *self._pointer))
+        if self.signs.active_at != now:
             return
         self._seen_at = now
         try:
