@@ -12,9 +12,10 @@ import pytest
 
 from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId
-from fallow.shared.messages import Argv, Input, JobSpec, Tail
+from fallow.shared.messages import Argv, BuildSpec, Input, JobSpec, Tail
 from fallow.shared.runs import Exited
 from fallow.shared.work import run_words
+from fallow.shared.work.build import build_id
 from fallow.shared.work.sandbox import SandboxAbility
 from fallow.shared.work.staging import make_work_folder
 from fallow.tray import files
@@ -55,7 +56,7 @@ class Nobody:
 
 
 class Bench:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, in_place: bool = False) -> None:
         self.records = Records(folder, "boot")
         self.spool = Spool(folder / "spool")
         self.carrier = Carried()
@@ -66,7 +67,7 @@ class Bench:
             spool=self.spool,
             jobs=Jobs(sandbox="none"),
             ability=SandboxAbility("none"),
-            in_place=False,
+            in_place=in_place,
             boot_id="boot",
             watcher=Nobody(),
             post=lambda attempt, fact: self.facts.append((attempt, fact)),
@@ -189,3 +190,21 @@ def test_outputs_with_an_empty_file_are_whole_after_those_of_another_run_went(de
     desk.bench.order(ONE, run_words.Drop(), job())
     wait_until(lambda: not desk.spool.blobs.has(roots[ONE]), 10, "the first to be gone")
     assert desk.spool.whole(roots[TWO], build=False)
+
+
+def test_a_build_begun_again_is_not_removed_with_the_old_one(tmp_path: Path) -> None:
+    desk = Bench(tmp_path, in_place=True)
+    built = JobSpec(
+        "ana", "sweep", "j", "ana", Argv(("true",)), 1, build=BuildSpec("key", Argv(("true",)))
+    )
+    name = build_id("abcd1234")
+    old = desk.records.folder(name)
+    (old / "tree").mkdir(parents=True)
+    for number in range(2000):
+        (old / "tree" / f"f{number}").touch()
+    desk.bench.order(name, run_words.Forget(), None)
+    desk.bench.order(name, run_words.Place(), built)
+    wait_until(lambda: (name, run_words.Placed()) in desk.facts, 20, "the new one to be placed")
+    desk.bench.close()
+    assert (old / "work" / "distribute_save").is_dir()
+    assert not (old / "tree").exists()

@@ -210,9 +210,10 @@ class Workbench:
 
     # --- files ---
 
-    def _bench(self, attempt: AttemptId, job: JobSpec) -> object:
+    def _bench(self, attempt: AttemptId, job: JobSpec | None) -> object:
         """Where a batch's jobs share one work folder, their files are moved one by one."""
-        return attempt.batch if self._in_place and job.build is not None else attempt
+        shared = is_build(attempt) if job is None else job.build is not None
+        return attempt.batch if self._in_place and shared else attempt
 
     def _work_of(self, attempt: AttemptId, job: JobSpec) -> Path:
         if self._in_place and job.build is not None:
@@ -306,7 +307,7 @@ class Workbench:
             if root is not None:
                 self._spool.release(root, is_build(attempt))
 
-        self._workshop.do(attempt if job is None else self._bench(attempt, job), clear)
+        self._workshop.do(self._bench(attempt, job), clear)
 
     def _forget(self, attempt: AttemptId) -> None:
         folder = self._records.folder(attempt)
