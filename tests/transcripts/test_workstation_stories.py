@@ -15,7 +15,7 @@ from fallow.shared.runs import (
     Stopped,
 )
 from fallow.shared.work import run_words
-from fallow.shared.work.phases import Process
+from fallow.shared.work.phases import Process, seconds
 from fallow.tray import core_words as words
 
 GIB = 1 << 30
@@ -371,6 +371,21 @@ def test_a_tray_that_hangs_is_no_witness(desk: FakeDesk) -> None:
     assert desk.wait(1.0, watched=False)[0] == "Freeze 1-1"
     assert desk.core.verdict.reasons[0].kind == "blind"
     assert "Thaw 1-1" in desk.look()
+
+
+def test_a_sleep_of_the_computer_is_no_running_time(desk: FakeDesk) -> None:
+    desk.running(JOB)
+    desk.wait(10.0)
+    desk.now = desk.now.plus(3605.0)
+    desk.do(words.Woke(3600.0))
+    run = desk.core.work.runs[AttemptId("b", 1, 1)]
+    assert run.frozen, "nothing has been seen since it slept"
+    assert seconds(run, desk.now) == pytest.approx((15.0, 3600.0))
+    desk.now = desk.now.plus(3600.0)
+    desk.do(words.Woke(3600.0))
+    assert seconds(desk.core.work.runs[AttemptId("b", 1, 1)], desk.now) == pytest.approx(
+        (15.0, 7200.0)
+    )
 
 
 def test_the_coordinator_falls_silent(desk: FakeDesk) -> None:

@@ -143,6 +143,9 @@ class Core:
     def handle(self, event: words.Event, now: Moment) -> list[words.Effect]:
         """What is to be done about this event, in this order."""
         effects: list[words.Effect] = []
+        if isinstance(event, words.Woke):
+            # Before anything else counts the time up to now.
+            self.work.slept(event.slept, now)
         self._drop_silent(now)
         due = self._judge(now)
         match event:

@@ -32,7 +32,9 @@ class SourceGone(Struct, frozen=True):
 
 
 class Woke(Struct, frozen=True):
-    """The computer has slept."""
+    """The computer has slept, for so many seconds."""
+
+    slept: float = 0.0
 
 
 class PauseAsked(Struct, frozen=True):

@@ -83,6 +83,11 @@ class Workload:
         self.frozen = False
         return self.tell_all(run_words.Thawed(), now)
 
+    def slept(self, seconds: float, now: Moment) -> None:
+        """The computer slept so long: no run worked then."""
+        for attempt, each in self.runs.items():
+            self.runs[attempt] = phases.paused_for(each, seconds, now)
+
     def forget(self, batch: str) -> list[words.Effect]:
         """Nobody will ask for this batch's build again, unless a run of it is still here."""
         if any(attempt.batch == batch for attempt in self.runs):

@@ -7,6 +7,7 @@ Not what moves it from one to the next (`run`), and not the wire's coarser words
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fallow.shared import runs
 from fallow.shared.ids import AttemptId
@@ -157,6 +158,14 @@ def seconds(run: Run, now: Moment) -> tuple[float, float]:
     """Running and paused seconds up to now; frozen time is not running time."""
     gone = max(now.boot - run.since, 0.0) if run.since is not None else 0.0
     return (run.ran, run.paused + gone) if run.frozen else (run.ran + gone, run.paused)
+
+
+def paused_for(run: Run, length: float, now: Moment) -> Run:
+    """The run whose last `length` seconds were no running time: its computer slept."""
+    if run.since is None or run.frozen:
+        return run
+    idle = min(length, max(now.boot - run.since, 0.0))
+    return replace(run, paused=run.paused + idle, since=run.since + idle)
 
 
 def needs_slot(run: Run) -> bool:
