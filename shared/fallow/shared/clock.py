@@ -27,6 +27,11 @@ class SystemClock:
         return Moment(boot=time.clock_gettime(_BOOT_CLOCK), wall=time.time())
 
 
+def slept() -> float:
+    """Seconds that this computer has slept since it was started: only one of two clocks counts."""
+    return time.clock_gettime(_BOOT_CLOCK) - time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 def boot_id() -> str:
     """A word that stays the same until this computer is started anew.
 

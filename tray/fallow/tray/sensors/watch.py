@@ -5,11 +5,11 @@ closed. `choice` says which sensors the agent has, and the tray of a desktop ses
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
+from fallow.shared.clock import slept
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Witness, disagreements
 from fallow.tray.presence import Facts, Pause, Reading
@@ -49,9 +49,8 @@ class Watch:
         self._around = Aside("around", around) if around is not None else None
         self._surroundings = Surroundings()
         self._told_woke = told_woke
-        self._asleep = asleep or _asleep
+        self._asleep = asleep or slept
         self._slept = self._asleep()
-        self._not_taken = 0.0
         self._woke: float | None = None
         self._watching_since: dict[str, float] = {}
 
@@ -84,11 +83,10 @@ class Watch:
     ) -> Facts:
         """All that the verdict depends on; `others` are readings that came from the trays."""
         readings = (*self.readings(now), *others)
-        slept = self._asleep()
-        if slept - self._slept >= SHORTEST_SLEEP:
+        asleep = self._asleep()
+        if asleep - self._slept >= SHORTEST_SLEEP:
             self._woke = now.boot
-            self._not_taken += slept - self._slept
-        self._slept = slept
+        self._slept = asleep
         told = self._told_woke()
         if told is not None and (self._woke is None or told > self._woke + SHORTEST_SLEEP):
             self._woke = told
@@ -103,11 +101,6 @@ class Watch:
             inhibitors=inhibiting(readings),
             foreign_cpu=self._surroundings.foreign_cpu,
         )
-
-    def take_slept(self) -> float:
-        """How many seconds this computer was seen to sleep since the last call."""
-        taken, self._not_taken = self._not_taken, 0.0
-        return taken
 
     def close(self) -> None:
         for sensor in self._sensors:
@@ -148,9 +141,3 @@ def _read(sensor: Sensor, now: Moment) -> Reading:
         why = f"it failed: {str(error) or type(error).__name__}"
         # It is not healthy, and so its kind says nothing.
         return Reading(sensor.name, "input", False, why)
-
-
-def _asleep() -> float:
-    """The boot clock counts sleep and the monotonic one does not: seconds slept since boot."""
-    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return time.clock_gettime(boot) - time.clock_gettime(time.CLOCK_MONOTONIC)
