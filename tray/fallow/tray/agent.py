@@ -62,6 +62,7 @@ from fallow.tray.membership import (
     load_membership,
     load_own_keys,
 )
+from fallow.tray.pausing import pausing
 from fallow.tray.records import PauseRecord, Records
 from fallow.tray.show import Pids, show
 from fallow.tray.spool import Spool
@@ -105,6 +106,7 @@ class Agent:
         self._config = config
         now = self._clock.now()
         ability, groups = probe(), ground.probe()
+        self._pausing = pausing(ability, groups)
         self._core = Core(
             _settings(data_dir, config, ability, groups, self._boot_id),
             now,
@@ -419,7 +421,8 @@ class Agent:
         address = ""
         if self._member is not None:
             address = self._control.address if self._control else self._member.addresses[0]
-        return show(self._core, address, pids, self._clock.now(), os.getpid())
+        now = self._clock.now()
+        return show(self._core, address, pids, now, os.getpid(), self._pausing)
 
     def _save(self, write: Callable[[R], None], record: R) -> bool:
         try:

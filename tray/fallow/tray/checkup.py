@@ -12,7 +12,7 @@ from fallow.shared.errors import FallowError, Unreachable
 from fallow.tray import config
 from fallow.tray.local import LocalClient
 from fallow.tray.membership import load_membership
-from fallow.tray.status import AgentStatus
+from fallow.tray.status import AgentStatus, PausingStatus
 
 
 class Finding(Struct, frozen=True):
@@ -33,7 +33,7 @@ def examine(data_dir: Path) -> list[Finding]:
     except (Unreachable, FallowError) as error:
         return [*found, Finding("agent", False, str(error.title), error.hint)]
     found.append(Finding("agent", True, f"process {status.pid} in {data_dir}"))
-    return [*found, _connection(status), *_sensors(status)]
+    return [*found, *pausing_findings(status.pausing), _connection(status), *_sensors(status)]
 
 
 def as_json(findings: list[Finding]) -> str:
@@ -100,6 +100,23 @@ def _connection(status: AgentStatus) -> Finding:
         " ".join(filter(None, (status.connection, status.coordinator.detail))),
         "check the network, and that the coordinator runs and has not revoked this key",
     )
+
+
+def pausing_findings(status: PausingStatus) -> list[Finding]:
+    """How jobs are stopped, and what they are held to."""
+    if status.way == "unknown":
+        return []
+    hint = "install bubblewrap, or run the agent as the systemd unit that comes with Fallow"
+    memory = (
+        "cores and memory are held to what a job asked for"
+        if "memory" in status.held_to
+        else "cores are held to what a job asked for; memory is not, since no memory controller"
+        " (cgroup v2) is handed down to the agent"
+    )
+    return [
+        Finding("pausing", status.way != "processes", status.text, hint),
+        Finding("bounds", True, memory),
+    ]
 
 
 def _sensors(status: AgentStatus) -> list[Finding]:

@@ -17,6 +17,7 @@ from fallow.tray.status import (
     AgentState,
     AgentStatus,
     CoordinatorStatus,
+    PausingStatus,
     RunStateName,
     RunStatus,
     SensorStatus,
@@ -25,7 +26,9 @@ from fallow.tray.status import (
 Pids = Callable[[AttemptId], tuple[int, ...]]
 
 
-def show(core: Core, address: str, pids: Pids, now: Moment, pid: int) -> AgentStatus:
+def show(
+    core: Core, address: str, pids: Pids, now: Moment, pid: int, pausing: PausingStatus
+) -> AgentStatus:
     """The agent's state now; `address` is its coordinator's, empty when it has none."""
     runs = [
         _run(each, pids, now)
@@ -48,6 +51,7 @@ def show(core: Core, address: str, pids: Pids, now: Moment, pid: int) -> AgentSt
         paused_by_hand=by_hand,
         paused_until=now.wall + (pause_end - now.boot) if by_hand and pause_end else None,
         notes=(core.settings.unable,) if core.settings.unable else (),
+        pausing=pausing,
         host=core.settings.host,
         pid=pid,
     )

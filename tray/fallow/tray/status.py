@@ -47,6 +47,14 @@ class CoordinatorStatus(Struct, frozen=True):
     detail: str = ""
 
 
+class PausingStatus(Struct, frozen=True):
+    """How jobs are stopped here, in a sentence too, and what else they are held to than cores."""
+
+    way: Literal["unknown", "cgroup", "pid_namespace", "processes"] = "unknown"
+    text: str = ""
+    held_to: tuple[Literal["memory", "pids"], ...] = ()
+
+
 class AgentStatus(Struct, frozen=True, rename={"schema_": "schema"}):
     """The whole truth about this workstation, for its owner.
 
@@ -65,6 +73,7 @@ class AgentStatus(Struct, frozen=True, rename={"schema_": "schema"}):
     paused_by_hand: bool = False
     paused_until: float | None = None
     notes: tuple[str, ...] = ()
+    pausing: PausingStatus = PausingStatus()
     host: str = ""
     pid: int = 0
     schema_: int = 1
