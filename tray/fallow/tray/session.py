@@ -70,7 +70,8 @@ def connected(session: Session, now: Moment) -> Session:
 
 def lost(session: Session) -> Session:
     """The socket is no longer connected. A refusal stays one: it says more."""
-    return session if isinstance(session.link, Turned) else replace(session, link=Away())
+    stays = isinstance(session.link, Turned | Unjoined)
+    return session if stays else replace(session, link=Away())
 
 
 def turned_away(session: Session, reason: str, now: Moment) -> Session:
