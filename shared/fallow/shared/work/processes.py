@@ -1,7 +1,7 @@
 """Starts one attempt under a small `sh`, finds it again after a restart, and says how it ended.
 
 Not what becomes of it meanwhile: that is `containment`. The `sh` outlives the agent, holds none of
-its descriptors, and writes the exit status by rename, outside whatever the job can see.
+its descriptors, and writes the exit status as its last deed, outside whatever the job can see.
 """
 
 import json
@@ -31,7 +31,8 @@ from fallow.shared.work.signalling import Wrapper
 # $1 status file, $2 nice value, $3 control group or empty; without a PID namespace $4 and $5 are
 # the Python and the program that write the status, else $4 is empty, $5 and $6 the files for
 # bubblewrap's descriptors (empty when the control group alone holds the job); then the command.
-# A trap, unlike ignoring, does not reach the job.
+# A trap, unlike ignoring, does not reach the job. The status is one short write that nobody reads
+# before the `sh` has ended, so it needs no rename, for which a shell has to start another program.
 _WRAPPER = """\
 trap : HUP INT QUIT
 trap asked=asked TERM
@@ -57,8 +58,7 @@ while read -r word is <"$group/cgroup.events" && [ "$is" = 1 ]; do
 done 2>/dev/null
 fi
 trap '' HUP INT QUIT TERM
-until { echo "$code" >"$status.tmp"; } 2>/dev/null || ! [ -d "${status%/*}" ]; do /bin/sleep 5; done
-exec /bin/mv -f "$status.tmp" "$status"
+until { echo "$code" >"$status"; } 2>/dev/null || ! [ -d "${status%/*}" ]; do /bin/sleep 5; done
 """
 # First process of the namespace: it ends with the job, and the kernel ends all the others with it.
 # Not so when it was told (SIGTERM) that all were asked to end: a shell line dies of that at once,
