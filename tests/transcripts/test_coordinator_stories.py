@@ -36,6 +36,7 @@ from fallow.shared.runs import (
     Building,
     Crashed,
     Declined,
+    DeclineReason,
     Ending,
     Exited,
     Finished,
@@ -837,6 +838,20 @@ def test_the_last_workstation_is_never_quarantined(
     for _ in range(8):
         desk.finish(Exited(1), seconds=0.1)
     assert office.shown("sweep") == ["failed"] * 8
+
+
+@pytest.mark.parametrize(("reason", "asked"), [("staging", 5), ("sandbox", 5), ("owner", 20)])
+def test_a_workstation_with_a_full_disk_is_not_asked_job_after_job(
+    office: FakeCoordinator, desk: ScriptedAgent, reason: DeclineReason, asked: int
+) -> None:
+    office.submit(sweep_batch(jobs=20))
+    desk.read()
+    for _ in range(20):
+        desk.run(Declined(reason, "the disk is full"))
+    assert len(desk.assigned) == asked
+    office.pass_time(601)
+    desk.report()
+    assert len(desk.assigned) > asked
 
 
 def test_nothing_starts_where_somebody_is(office: FakeCoordinator, desk: ScriptedAgent) -> None:

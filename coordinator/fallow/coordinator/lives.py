@@ -26,7 +26,7 @@ from fallow.coordinator.world import LiveBatch, World
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Accepted, Assign, JobSpec, RunReport, Withdraw
 from fallow.shared.moments import Deadline, Moment
-from fallow.shared.runs import StopReason
+from fallow.shared.runs import DeclineReason, StopReason
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL for a withdrawn job."""
@@ -34,6 +34,8 @@ LOST_BACK_OFF = 1.0
 DECLINED_BACK_OFF = 2.0
 """Seconds after the first time; each further time doubles them, up to LONGEST_BACK_OFF."""
 LONGEST_BACK_OFF = 300.0
+OWN_FAULTS: tuple[DeclineReason, ...] = ("staging", "sandbox")
+"""Of a workstation that gives jobs back for these, none can be expected to run."""
 LOST_OFTEN = 3
 """A workstation that lost the same job so often is avoided for LONGEST_BACK_OFF."""
 
@@ -157,6 +159,9 @@ def _fail(world: World, job: JobRecord, record: AttemptRecord, now: Moment) -> N
     if state.how == "declined":
         seconds = _back_off(DECLINED_BACK_OFF, _times(world, job, "declined", record.node))
         avoid = Avoid(record.node, world.deadline(seconds, now))
+        if state.text.startswith(OWN_FAULTS):
+            # Asked for one job after the other, it would give each of them back.
+            _watch_quick_failures(world, record, now, even_if_last=True)
     elif state.how == "lost":
         seconds = _back_off(LOST_BACK_OFF, _times(world, job, "lost"))
         not_before = world.deadline(seconds, now)
@@ -179,7 +184,9 @@ def _back_off(first: float, times: int) -> float:
     return min(first * 2.0 ** min(max(times, 1) - 1, 20), LONGEST_BACK_OFF)
 
 
-def _watch_quick_failures(world: World, record: AttemptRecord, now: Moment) -> None:
+def _watch_quick_failures(
+    world: World, record: AttemptRecord, now: Moment, even_if_last: bool = False
+) -> None:
     """Leave a workstation alone that fails many different jobs fast, unless they are to blame."""
     node = world.nodes[record.node]
     if record.run_seconds >= nodes.QUICK:
@@ -195,8 +202,8 @@ def _watch_quick_failures(world: World, record: AttemptRecord, now: Moment) -> N
     }
     if len(recent) < nodes.QUICK_FAILURES:
         return
-    # The last workstation goes on: leaving it alone would help nobody.
-    if any(each.closed(now) is None for each in others):
+    # The last workstation goes on where it may do some good.
+    if even_if_last or any(each.closed(now) is None for each in others):
         node.quarantined = now.boot + nodes.QUARANTINE
         node.quick.clear()
         world.alarms.add(node.quarantined, "replan")
