@@ -53,6 +53,7 @@ SPEC = m.JobSpec(
     shared=(INPUT,),
     inputs=(m.Input("case.json", C, 7),),
     grace=20.0,
+    network=False,
 )
 STATES: tuple[RunState, ...] = (
     Staging(10, 20),

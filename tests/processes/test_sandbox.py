@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fallow.shared.errors import FallowError
 from fallow.shared.work import landlock, procfs
@@ -209,6 +210,38 @@ def test_the_network_is_there(plan: SandboxPlan, tmp_path: Path) -> None:
             f"import socket; socket.create_connection(('127.0.0.1', {port})); print('reached')"
         )
         assert run_in(plan, tmp_path, PYTHON, "-c", connect)[:2] == (0, "reached\n")
+
+
+@hidden
+def test_without_the_network_there_is_only_its_own_loopback(
+    plan: SandboxPlan, tmp_path: Path
+) -> None:
+    program = (
+        "import socket\n"
+        "own = socket.create_server(('127.0.0.1', 0))\n"
+        "socket.create_connection(own.getsockname()); print('own reached')\n"
+        "print([name for _, name in socket.if_nameindex()])\n"
+        "for address in (('127.0.0.1', {port}), ('192.0.2.1', 80)):\n"
+        "    try: socket.create_connection(address, 5); print('reached')\n"
+        "    except OSError as error: print('not', error.errno)\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        line = program.format(port=server.getsockname()[1])
+        off = replace(plan, network=False)
+        code, out, err = run_in(off, tmp_path, PYTHON, "-c", line)
+    assert code == 0, err
+    assert out.splitlines() == ["own reached", "['lo']", "not 111", "not 101"]
+
+
+def test_a_job_that_must_not_have_the_network_is_refused_where_it_would(
+    ability: SandboxAbility, tmp_path: Path
+) -> None:
+    work, scratch = tmp_path / "work", tmp_path / "scratch"
+    assert not plan_for(ability, "auto", work, scratch, network=False).network
+    without = SandboxAbility("none", "bubblewrap is not installed")
+    for able in (ability, without):
+        with pytest.raises(FallowError, match="away from the network"):
+            plan_for(able, "none", work, scratch, network=False)
 
 
 @hidden

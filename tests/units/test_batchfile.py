@@ -144,6 +144,15 @@ def test_text_stays_text(word: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("word", "truth"), [("false", False), ("no", False), ("Off", False), ("true", True)]
+)
+def test_the_network_can_be_turned_off(word: str, truth: bool) -> None:
+    jobs = "command: {jobs: [{name: a, run: x}]}\n"
+    assert read(f"{META}network: {word}\n{jobs}").batch.network is truth
+    assert read(META + jobs).batch.network
+
+
 def test_sweep_values_are_numbers_where_they_look_like_numbers() -> None:
     sweep = command(
         "command:\n  run: x\n  name: j{index}\n  sweep:\n"

@@ -132,6 +132,12 @@ def key(run: Line = "make", shared: Content | None = None, cpus: int = 1, own: s
     return spec.build.key
 
 
+def test_a_batch_without_the_network_says_so_to_each_job() -> None:
+    assert specify(PYTHON, Expansion(PYTHON), CONTENTS, 0, "ana", 8, None).network
+    off = msgspec.structs.replace(PYTHON, network=False)
+    assert not specify(off, Expansion(off), CONTENTS, 0, "ana", 8, None).network
+
+
 def test_the_key_changes_with_what_the_build_sees() -> None:
     same = key()
     assert key("make all") != same

@@ -94,9 +94,13 @@ class Command(Struct, frozen=True, kw_only=True):
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """One batch: exactly one of `python` and `command` is there."""
+    """One batch: exactly one of `python` and `command` is there.
+
+    `network`: whether its build and its jobs may use it.
+    """
 
     meta: Meta
     python: Python | None = None
     command: Command | None = None
     resources: Resources = Resources()
+    network: bool = True

@@ -268,6 +268,7 @@ _BATCH = Shape(
         "python": made(_PYTHON),
         "command": made(_COMMAND),
         "resources": made(_RESOURCES),
+        "network": Reader.truth,
     },
     ("meta",),
     later=(

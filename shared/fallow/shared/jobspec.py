@@ -67,6 +67,7 @@ class Specifications:
             env=concrete.env,
             shared=self._shared,
             inputs=self._inputs(concrete.files),
+            network=self._batch.network,
         )
 
     def _build_spec(self, cpus: int) -> BuildSpec | None:

@@ -80,7 +80,7 @@ class JobSpec(Struct, frozen=True):
 
     `shared` are the batch's inputs (for the build too), `inputs` the job's own; where both have a
     path, the job's wins. `memory` is bytes or None for all. `grace` is seconds between SIGTERM and
-    SIGKILL when it is withdrawn.
+    SIGKILL when it is withdrawn. Without `network` neither it nor its build may use any.
     """
 
     namespace: str
@@ -95,6 +95,7 @@ class JobSpec(Struct, frozen=True):
     shared: tuple[Input, ...] = ()
     inputs: tuple[Input, ...] = ()
     grace: float = 10.0
+    network: bool = True
 
 
 # --- workstation -> coordinator -------------------------------------------------------------------

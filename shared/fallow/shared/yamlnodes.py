@@ -25,6 +25,10 @@ _MOST_NODES: Final = 20_000_000
 _MOST_READ: Final = 3_000_000
 
 _NULL = {"", "~", "null", "Null", "NULL"}
+_TRUTH = {
+    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), True),
+    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), False),
+}
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})", re.ASCII)
 _REAL = re.compile(r"[-+]?(?=[.\d]*[.eE])(?:(?:0|[1-9]\d*)\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
@@ -218,6 +222,12 @@ class Reader:
         if not _WHOLE.fullmatch(text):
             fail(node, path, f"A whole number is expected here, not {text!r}")
         return int(text)
+
+    def truth(self, node: yaml.Node, path: Place) -> bool:
+        text = self.scalar(node, path, "true or false")
+        if text not in _TRUTH:
+            fail(node, path, f"true or false is expected here, not {text!r}")
+        return _TRUTH[text]
 
     def size(self, node: yaml.Node, path: Place) -> int:
         text = self.scalar(node, path, "A size such as 4GiB")

@@ -321,7 +321,7 @@ class Workbench:
     def _spawn(self, attempt: AttemptId, job: JobSpec) -> None:
         folder, work = self._records.folder(attempt), self._work_of(attempt, job)
         try:
-            plan = self._plan(work, folder / "scratch")
+            plan = self._plan(work, folder / "scratch", job.network)
             order = _order_of(attempt, job, plan, folder, self._jobs.nice)
             _refuse_nul(order)
             handle = processes.spawn(self._bounded(order, job))
@@ -337,10 +337,11 @@ class Workbench:
         processors = choose(self._cores, job.cpus, taken)
         return replace(order, ground=self._ground, memory=job.memory, processors=processors)
 
-    def _plan(self, work: Path, scratch: Path) -> SandboxPlan:
+    def _plan(self, work: Path, scratch: Path, network: bool) -> SandboxPlan:
         return plan_for(
             *(self._ability, self._jobs.sandbox, work, scratch, self._jobs.read_only),
             grouped=bool(self._ground.folder),
+            network=network,
         )
 
     def _follow(self, attempt: AttemptId, job: JobSpec, handle: Handle) -> None:

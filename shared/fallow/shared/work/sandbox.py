@@ -69,6 +69,7 @@ class SandboxPlan(Struct, frozen=True):
     covered: tuple[str, ...] = ()
     program: str = ""
     scoped: bool = False
+    network: bool = True
 
     @property
     def contained(self) -> bool:
@@ -114,6 +115,8 @@ class SandboxPlan(Struct, frozen=True):
 
     def _hidden(self) -> list[str]:
         options = ["--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"]
+        if not self.network:
+            options += ["--unshare-net"]
         for folder in _SYSTEM:
             options += _as_it_is(folder, "--ro-bind")
         if os.geteuid() == 0:
@@ -232,15 +235,26 @@ def plan_for(
     covered: tuple[str, ...] = (),
     *,
     grouped: bool = False,
+    network: bool = True,
 ) -> SandboxPlan:
     """The best layout this computer has within its owner's wish; FallowError if there is none.
 
     `grouped`: each run has a control group to hold it, so that bubblewrap is there only to hide.
+    Without `network` the job gets only a loopback of its own.
     """
+    if not network and (wish == "none" or ability.kind == "none"):
+        raise FallowError(
+            "this computer cannot keep a job away from the network",
+            "jobs run without a sandbox here",
+            "let the batch use the network, or run it where jobs are in bubblewrap",
+        )
     if ability.kind == "bubblewrap" and not (wish == "none" and grouped):
         layout: Layout = "bare" if wish == "none" else "hidden"
         return SandboxPlan(
-            layout, str(work), str(scratch), read_only, covered, ability.program, ability.scoped
+            *(layout, str(work), str(scratch), read_only, covered),
+            program=ability.program,
+            scoped=ability.scoped,
+            network=network,
         )
     if wish == "none":
         return SandboxPlan("plain", str(work))
