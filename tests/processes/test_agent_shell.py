@@ -14,7 +14,7 @@ from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Argv, JobSpec
 from fallow.shared.moments import Moment
 from fallow.shared.runs import Exited
-from fallow.shared.work.phases import Collecting, Run, Spooled
+from fallow.shared.work.phases import Alive, Collecting, Process, Run, Spooled, seconds
 from fallow.tray import core_words as words
 from fallow.tray.agent import Agent
 from fallow.tray.config import Config
@@ -73,6 +73,17 @@ def test_a_pause_holds_although_it_cannot_be_written(
     agent._take(words.PauseAsked(3600.0))
     agent._turn()
     assert why(agent) == "barred: pause"
+
+
+def test_a_sleep_is_told_before_anything_counts_it(agent: Agent, clock: ManualClock) -> None:
+    run = Run(ATTEMPT, JobSpec("ana", "sweep", "j", "ana", Argv(("true",)), 1))
+    alive = Alive(Process("boot", 1, 1), 1.0)
+    agent._core.work.runs[ATTEMPT] = replace(run, phase=alive, since=clock.boot)
+    # As if the kernel had counted an hour of sleep since.
+    agent._asleep -= 3600.0
+    clock.boot += 3605.0
+    agent._take(words.SourceGone("nobody"))
+    assert seconds(agent._core.work.runs[ATTEMPT], clock.now()) == pytest.approx((5.0, 3600.0))
 
 
 def test_a_work_folder_stays_while_the_record_needs_it(agent: Agent, tmp_path: Path) -> None:

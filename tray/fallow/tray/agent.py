@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from fallow.shared import addresses
 from fallow.shared.blobs import BlobStore
-from fallow.shared.clock import Clock, SystemClock, boot_id
+from fallow.shared.clock import Clock, SystemClock, boot_id, slept
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.loop import Loop
@@ -76,6 +76,7 @@ TELL_PROGRESS_EVERY = 0.5
 PUBLISH_EVERY = 0.2
 RETRY_UPLOADS_EVERY = 30.0
 LOOK_FOR_ROOM_EVERY = 60.0
+SHORTEST_SLEEP = 1.0
 _FAREWELL = 0.2
 
 
@@ -136,6 +137,7 @@ class Agent:
         self._progressed_at = now.boot
         self._published_at = now.boot
         self._unpublished = False
+        self._asleep = slept()
         self._progress_at = now.boot
         self._retry_at = now.boot
         self._room_at = now.boot
@@ -247,6 +249,14 @@ class Agent:
         self._step(event)
 
     def _step(self, event: words.Event) -> None:
+        asleep = slept()
+        if asleep - self._asleep >= SHORTEST_SLEEP:
+            # Before whatever counts the time up to now.
+            self._handle(words.Woke(asleep - self._asleep))
+        self._asleep = asleep
+        self._handle(event)
+
+    def _handle(self, event: words.Event) -> None:
         try:
             effects = self._core.handle(event, self._clock.now())
         except Refused as error:
