@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from fallow.shared.moments import Moment
 from fallow.tray.presence import Reading
-from fallow.tray.sensors.bus import Bus, Kind, Unanswered, why
+from fallow.tray.sensors.bus import PATIENCE, Bus, Kind, Unanswered, why
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +27,16 @@ _Ask = Callable[[Bus], list[str]]
 
 
 class Inhibitors:
-    """Asks every `ASK_EVERY` seconds at most; a read waits half a second at most.
+    """Asks every `ASK_EVERY` seconds at most; a read waits `patience` seconds at most.
 
     While a program keeps the desktop awake, `last_activity` is the last time it was asked.
     """
 
-    def __init__(self, kind: Kind, address: str | None = None) -> None:
+    def __init__(self, kind: Kind, address: str | None = None, patience: float = PATIENCE) -> None:
         self.name = "inhibitors" if kind == "session" else "logind inhibitors"
         self._bus = Bus(kind, address)
         self._asks: tuple[_Ask, ...] = (_gnome, _kde, _power) if kind == "session" else (_login1,)
+        self._patience = patience
         self._ask_at = 0.0
         self._wait = ASK_EVERY
         self._seen_at: float | None = None
@@ -67,7 +68,7 @@ class Inhibitors:
         return Reading(self.name, "inhibitor", True, text, self._seen_at)
 
     def _all(self) -> set[str]:
-        self._bus.turn()
+        self._bus.turn(self._patience)
         who: set[str] = set()
         answered, refusal = False, Unanswered("no service knows")
         for ask in self._asks:

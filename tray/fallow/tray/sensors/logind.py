@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Desk
 from fallow.tray.presence import Reading
-from fallow.tray.sensors.bus import Bus, Unanswered, why
+from fallow.tray.sensors.bus import PATIENCE, Bus, Unanswered, why
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +55,16 @@ class Session(NamedTuple):
 
 
 class Logind:
-    """Asks logind at most every `ASK_EVERY` seconds; a read waits half a second at most.
+    """Asks logind at most every `ASK_EVERY` seconds; a read waits `patience` seconds at most.
 
     `woke` is when the computer last told that it woke from sleep, None when it has not slept.
     """
 
     name = "logind"
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, patience: float = PATIENCE) -> None:
         self._bus = Bus("system", address)
+        self._patience = patience
         self._ask_at = 0.0
         self._wait = ASK_EVERY
         self._occupied_at: float | None = None
@@ -106,7 +107,7 @@ class Logind:
         return Reading(self.name, "session", True, who, self._seen_at, desks=desks)
 
     def _list(self, now: Moment) -> tuple[Session, ...]:
-        if self._bus.turn():
+        if self._bus.turn(self._patience):
             self._bus.listen(f"{SERVICE}.Manager", "PrepareForSleep")
         found: list[Session] = []
         (listed,) = self._bus.ask(SERVICE, PATH, f"{SERVICE}.Manager.ListSessions")

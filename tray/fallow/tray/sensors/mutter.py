@@ -12,7 +12,7 @@ from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Cover
 from fallow.tray.presence import Reading
-from fallow.tray.sensors.bus import BUS, Bus, why
+from fallow.tray.sensors.bus import BUS, PATIENCE, Bus, why
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +42,13 @@ class Mutter:
         doubts: Callable[[float], bool] = lambda _: False,
         address: str | None = None,
         first_wait: float = 1.0,
+        patience: float = PATIENCE,
     ) -> None:
         self._on_activity = on_activity
         self._clock = clock or SystemClock()
         self._cover = cover
         self._doubts = doubts
+        self._patience = patience
         self._wait = self._first_wait = first_wait
         self._seen_at: float | None = None
         self._why = "it has not looked yet"
@@ -82,7 +84,7 @@ class Mutter:
     def _watch(self) -> None:
         armed = False
         while not self._closing.is_set():
-            if self._bus.turn():
+            if self._bus.turn(self._patience):
                 self._bus.listen(SERVICE, "WatchFired")
                 # Without it a Mutter that ends, or starts anew, would be missed for a while.
                 self._bus.listen(BUS, "NameOwnerChanged", SERVICE)
@@ -96,23 +98,18 @@ class Mutter:
                 armed = True
             if self._bus.signals(ASK_IDLE_EVERY):
                 armed = False
-                self._came_back()
 
     def _ask(self) -> float:
         (milliseconds,) = self._bus.ask(SERVICE, PATH, f"{SERVICE}.GetIdletime")
         idle = float(milliseconds) / 1000
-        self._answered(self._clock.now().boot - idle)
-        return idle
-
-    def _came_back(self) -> None:
         before = self._seen_at
-        self._bus.turn()
-        self._ask()
-        if self._seen_at != before:
+        self._answered(self._clock.now().boot - idle)
+        if idle < ASK_EVERY and self._seen_at != before:
             try:
                 self._on_activity()
             except Exception:
                 log.exception("what follows from activity failed")
+        return idle
 
     def _answered(self, seen_at: float) -> None:
         if not self._healthy:
