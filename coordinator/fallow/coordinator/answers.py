@@ -37,7 +37,8 @@ from fallow.shared.messages import (
 from fallow.shared.runs import OutputFile
 
 _PATIENCE = 10.0  # seconds a workstation has to answer for a live run
-_PAGE = 1000
+_PAGE = 1000  # jobs
+_PAGE_BYTES = 8 << 20  # of lists of files; a failed attempt's are listed twice
 
 LogsAnswer = LogsReply | Failed
 
@@ -137,11 +138,12 @@ class Answers:
         if job is not None:
             jobs = [job]
         else:
+            after = max(ask.after, 0)
             limit = max(1, min(ask.limit, _PAGE))
-            jobs = batch.jobs[ask.after : ask.after + limit]
-            if ask.after + limit < len(batch.jobs):
-                following = ask.after + limit
-            if ask.after == 0:
+            jobs = self._that_fit(uid, batch.jobs[after : after + limit])
+            if jobs and after + len(jobs) < len(batch.jobs):
+                following = after + len(jobs)
+            if after == 0:
                 beside = self._beside(uid)
         return PullReply(
             batch.record.namespace,
@@ -149,6 +151,18 @@ class Answers:
             (*beside, *self._results(batch, jobs)),
             following,
         )
+
+    def _that_fit(self, uid: str, jobs: list[JobRecord]) -> list[JobRecord]:
+        """As many of these jobs as one message can list the files of; at least one."""
+        if not jobs:
+            return jobs
+        taken = self._store.listed_bytes(uid, jobs[0].id.index, jobs[-1].id.index)
+        room = _PAGE_BYTES
+        for count, job in enumerate(jobs):
+            room -= taken.get(job.id.index, 0)
+            if room < 0:
+                return jobs[: max(count, 1)]
+        return jobs
 
     def _beside(self, uid: str) -> tuple[JobResults, ...]:
         """What the builds said; collecting while a log of theirs is still on its way."""

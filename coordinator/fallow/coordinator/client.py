@@ -24,6 +24,8 @@ from fallow.shared.messages import (
 from fallow.shared.transport import ClientSocket, Limits, Wire
 
 TIMEOUT = 20.0
+# Whoever asks has asked for it: one job's results alone may be a million files.
+_ANSWERS = Limits(frame_bytes=1 << 30)
 _PATIENCE = 600.0  # seconds a coordinator may be away while somebody waits for a batch
 _PAUSE = 0.5
 
@@ -75,11 +77,11 @@ class Client:
         if isinstance(self._target, Joined):
             return self._wire.connect(
                 self._target.addresses,
-                Limits(),
+                _ANSWERS,
                 keys=keys.load_keys(key_file(self._target.key)),
                 server=self._target.server,
             )
-        return self._wire.connect(local_addresses(self._target)[0], Limits())
+        return self._wire.connect(local_addresses(self._target)[0], _ANSWERS)
 
     def data_way(self) -> DataWay:
         """Where and with which keys blobs are moved, for `transfer.move_all`."""

@@ -232,6 +232,16 @@ class Store:
             )
         return found
 
+    def listed_bytes(self, uid: str, first: int, last: int) -> dict[int, int]:
+        """About how many bytes it takes to list the files of each of these jobs that has any."""
+        return dict(
+            self._query(
+                "SELECT idx, SUM(LENGTH(path) + 100) FROM result_file"
+                " WHERE batch = ? AND idx BETWEEN ? AND ? GROUP BY idx",
+                (uid, first, last),
+            )
+        )
+
     def build_outputs(self, uid: str) -> list[OutputFile]:
         """The files beside the jobs."""
         rows = self._query("SELECT name, hash, size FROM build_output WHERE batch = ?", (uid,))
