@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from main_job.conftest import Coordinator
-from main_job.real import Group, RealWorkstation, Sandbox, one_job
+from main_job.real import WAITS, Birth, Group, RealWorkstation, Sandbox, one_job
 from waiting import wait_until
 
 CRASHING = Path(__file__).with_name("crashing_serve.py")
-LINES = 40
-# Without `sleep` as the last word, so that the shell itself stays and counts.
+LINES = 20
+# Says half of it, waits, says the rest.
+COUNTS = "while [ $i -lt {end} ]; do echo line $i; echo err $i >&2; i=$((i+1)); done"
 GROWING = (
-    f"i=0; while [ $i -lt {LINES} ]; do echo line $i; echo err $i >&2; i=$((i+1)); "
-    "/bin/sleep 0.05; done; echo done > distribute_save/end.txt"
+    f"i=0; {COUNTS.format(end=LINES // 2)}; {WAITS}; {COUNTS.format(end=LINES)}; "
+    "echo done > distribute_save/end.txt"
 )
 OUT = "".join(f"line {n}\n" for n in range(LINES))
 ERR = "".join(f"err {n}\n" for n in range(LINES))
@@ -38,15 +39,13 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     return found
 
 
-def running(group: Group, place: RealWorkstation, line: str = GROWING) -> set[tuple[int, int]]:
-    """Submits the job; the processes it has once it has said something."""
-    group.submit(one_job(line))
-    place.wait_for_run("running")
-    said = group.coordinator.data_dir.parent / "workstations" / place.name / "runs"
-    wait_until(
-        lambda: any(path.stat().st_size for path in said.glob("*/stdout.txt")), 10, "a first line"
-    )
-    return set(place.births())
+def running(group: Group, place: RealWorkstation) -> set[Birth]:
+    """Submits the job; the processes it has once it has said half of what it has to say."""
+    group.submit(one_job(GROWING))
+    group.wait_for_state("b", "running")
+    (said,) = (place.data_dir / "runs").glob("*/stdout.txt")
+    wait_until(lambda: f"line {LINES // 2 - 1}\n" in said.read_text(), 10, "half of the lines")
+    return place.births()
 
 
 def whole(group: Group, place: RealWorkstation) -> None:
@@ -66,9 +65,9 @@ def whole(group: Group, place: RealWorkstation) -> None:
     wait_until(lambda: not place.left_on_disk(), 10, "nothing to be kept")
 
 
-def survivors(before: set[tuple[int, int]], place: RealWorkstation) -> set[tuple[int, int]]:
+def survivors(before: set[Birth], place: RealWorkstation) -> set[Birth]:
     """What of the job is the very same process as before (its `sleep` comes and goes)."""
-    return before & set(place.births())
+    return before & place.births()
 
 
 def test_the_agent(group: Group, sandbox: Sandbox) -> None:
@@ -78,6 +77,7 @@ def test_the_agent(group: Group, sandbox: Sandbox) -> None:
     place.start()
     place.wait_for_run("running")
     assert survivors(before, place)
+    place.let_go()
     whole(group, place)
 
 
@@ -90,6 +90,7 @@ def test_the_coordinator(group: Group, sandbox: Sandbox) -> None:
     group.coordinator.start()
     group.wait_for_state("b", "running")
     assert survivors(before, place)
+    place.let_go()
     whole(group, place)
 
 
@@ -99,6 +100,7 @@ def test_both_while_the_job_ends(group: Group, sandbox: Sandbox) -> None:
     place.kill()
     group.coordinator.kill()
     (status,) = place.wrappers()
+    place.let_go()
     wait_until(status.exists, 20, "the job to end with nobody there")
     group.coordinator.start()
     place.start()
@@ -113,6 +115,7 @@ def test_the_agent_is_stopped_in_good_order(group: Group, sandbox: Sandbox) -> N
     place.start()
     place.wait_for_run("running")
     assert survivors(before, place)
+    place.let_go()
     whole(group, place)
 
 
@@ -155,4 +158,41 @@ def test_the_coordinator_in_a_commit_while_the_agent_dies_too(group: Group) -> N
     assert job["attempts"] == 1
     assert (coordinator.results / "ana/b/j/stdout.txt").read_text() == "once\n"
     assert group.committed() == [(1, "result", "committed")]
+    wait_until(lambda: not place.left_on_disk(), 10, "nothing to be kept")
+
+
+BUILT = (
+    "meta: {namespace: ana, batch_name: b}\n"
+    "command:\n"
+    "  initialize:\n"
+    f"    run: 'echo begun; {WAITS}; "
+    "cat /proc/sys/kernel/random/uuid > token; cat token'\n"
+    "  run: cat token\n  sweep: {n: [1, 2, 3]}\n  name: j{n}\n"
+    "resources: {cpus: 1, memory: 64MiB}\n"
+)
+
+
+@pytest.mark.parametrize("victim", ["agent", "coordinator", "both"])
+def test_while_it_is_built(group: Group, sandbox: Sandbox, victim: str) -> None:
+    place = group.workstation(sandbox=sandbox)
+    group.submit(BUILT)
+    before = place.wait_for_processes()
+    if victim != "coordinator":
+        place.kill()
+    if victim != "agent":
+        group.coordinator.kill()
+        group.coordinator.start()
+    if victim != "coordinator":
+        place.start()
+    assert survivors(before, place)
+    place.let_go()
+    group.coordinator.wait_for("b", {"succeeded": 3})
+    log = group.coordinator.results / "ana/b/build_output_ws1.txt"
+    wait_until(log.exists, 10, "the log")
+    begun, token = log.read_text().splitlines()
+    assert begun == "begun"
+    for job in group.jobs("b").values():
+        said = group.coordinator.results / "ana/b" / job["name"] / "stdout.txt"
+        assert said.read_text() == f"{token}\n"
+        assert (job["failures"], job["crashes"], job["evictions"]) == (0, 0, 0)
     wait_until(lambda: not place.left_on_disk(), 10, "nothing to be kept")

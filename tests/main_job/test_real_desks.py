@@ -6,6 +6,7 @@ coordinator is told. Not what else ends or moves a job: test_real_endings.py.
 
 import contextlib
 import json
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,27 +186,28 @@ def test_a_key_press_stops_all_of_an_adopted_job(
     with desktop.menu() as menu:
         desk = Desk(place, desktop, menu)
         desk.wait_until_free()
-        job = "python3 input/tree.py 321"
+        mark = str(random.randrange(100, 900))
+        job = f"python3 input/tree.py {mark}"
         more = "  required_files: [tree.py]\n"
         group.submit(one_job(job, more=more), **{"tree.py": BUSY_TREE.read_text()})
-        wait_until(lambda: _all_busy(_marked("321")), 40, "the whole tree")
+        wait_until(lambda: _all_busy(_marked(mark)), 40, "the whole tree")
         before = place.births()
         place.kill()
         place.start()
         desk.wait_until_free()
         assert place.births() == before
-        assert {each.pid for each in before} >= _marked("321")
+        assert {each.pid for each in before} >= _marked(mark)
         bare = [each for each in before if not _environment(each)]
         assert len(bare) == 1, "the daemon that has no environment is among them"
         pids = desk.press_a_key()
         used = ticks(pids)
         group.wait_for_state("b", "paused")
         assert ticks(pids) == used
-        assert standing(_marked("321"))
+        assert standing(_marked(mark))
         wait_until(lambda: ticks(pids) > used, 20, "it to go on by itself")
         group.coordinator.verbs.ok("kill", "b")
         wait_until(lambda: not any(each.alive for each in before), 10, "all to end")
-        assert not _marked("321")
+        assert not _marked(mark)
 
 
 def _all_busy(pids: set[int]) -> bool:

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from main_job.conftest import Coordinator
-from main_job.real import Group, RealWorkstation, files_with, one_job
+from main_job.real import WAITS, Group, RealWorkstation, files_with, one_job
 from main_job.relay import Relay
 from waiting import wait_until
 
 MARK = b"left-by-the-job"
 SAY_MARK = "left-by'-the-'job"
-WAITS = "while ! test -e distribute_save/go; do /bin/sleep 0.02; done"
 
 
 @pytest.fixture
@@ -48,21 +47,16 @@ def wait_until_missed(place: RealWorkstation) -> None:
     wait_until(lambda: place.quick_status().connection == "offline", 10, "the cut to be noticed")
 
 
-def let_go(place: RealWorkstation) -> None:
-    (work,) = (place.data_dir / "runs").glob("*/work/distribute_save")
-    (work / "go").touch()
-
-
 def test_a_job_runs_on_and_ends_while_it_is_cut(
     group: Group, place: RealWorkstation, network: Relay
 ) -> None:
     group.submit(one_job(f"echo ready; {WAITS}; echo done"))
-    place.wait_for_run("running")
+    group.wait_for_state("b", "running")
     births = place.births()
     network.cut()
     wait_until_missed(place)
     assert births & place.births()
-    let_go(place)
+    place.let_go()
     place.wait_for_run("finished")
     assert group.job("b")["state"] == "running"
     network.heal()
@@ -75,7 +69,7 @@ def test_a_job_runs_on_and_ends_while_it_is_cut(
 
 def test_killed_while_it_is_cut(group: Group, place: RealWorkstation, network: Relay) -> None:
     group.submit(one_job(f"echo {SAY_MARK} > distribute_save/{SAY_MARK}; echo ready; {WAITS}"))
-    place.wait_for_run("running")
+    group.wait_for_state("b", "running")
     births = place.births()
     network.cut()
     wait_until_missed(place)
@@ -98,7 +92,7 @@ def test_killed_after_it_ended_while_it_is_cut(
     place.wait_for_run("running")
     network.cut()
     wait_until_missed(place)
-    let_go(place)
+    place.let_go()
     place.wait_for_run("finished")
     assert place.files_with(MARK)
     group.coordinator.verbs.ok("kill", "b")
@@ -116,14 +110,14 @@ def test_cut_twice_while_a_result_goes(
     group: Group, place: RealWorkstation, network: Relay
 ) -> None:
     script = (
-        f"{WAITS}; head -c {SIZE} /dev/urandom > distribute_save/big; rm distribute_save/go; "
+        f"{WAITS}; head -c {SIZE} /dev/urandom > distribute_save/big;"
         "sha256sum < distribute_save/big"
     )
     group.submit(one_job(script))
     place.wait_for_run("running")
     before = network.carried
     network.cut_at = before + SIZE // 3
-    let_go(place)
+    place.let_go()
     wait_until(lambda: network.is_cut, 20, "a third of the result to be there")
     network.heal()
     network.cut_at = network.carried + SIZE // 3

@@ -48,22 +48,14 @@ def test_two_side_by_side(group: Group, sandbox: Sandbox) -> None:
     assert not first & second
     (node,) = group.coordinator.verbs.json("nodes")["nodes"]
     assert len(node["runs"]) == 2
-    _let_go(place.data_dir, 2)
+    place.let_go(2)
     group.coordinator.wait_for("b", {"succeeded": 2, "running": 1})
-    _let_go(place.data_dir, 1)
+    place.let_go()
     group.coordinator.wait_for("b", {"succeeded": 3})
     for number in (1, 2, 3):
         folder = group.coordinator.results / f"ana/b/j{number}"
         assert (folder / "stdout.txt").read_text() == f"1\n{number}\n"
         assert (folder / "x").read_text() == f"{number}\n"
-
-
-def _let_go(data_dir: Path, number: int) -> None:
-    """Lets the running jobs end."""
-    works = list((data_dir / "runs").glob("*/work/distribute_save"))
-    assert len(works) == number
-    for work in works:
-        (work / "go").touch()
 
 
 def test_inputs_cross_the_network_once(group: Group) -> None:
@@ -116,7 +108,7 @@ def test_logs_are_live(group: Group) -> None:
         wait_until(lambda: lines == ["first\n"], 20, "the first line")
         assert group.job("b")["state"] == "running"
         assert group.coordinator.verbs.ok("logs", "b/j", "--stderr").out == ""
-        _let_go(place.data_dir, 1)
+        place.let_go()
         asked = time.monotonic()
         assert follower.wait(20) == 0
         reader.join(5)
