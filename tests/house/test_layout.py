@@ -138,7 +138,7 @@ def test_every_requirement_has_an_exact_version() -> None:
 # Places of a developer's own machine, and addresses of package registries: neither belongs in a
 # file that others read. Written in pieces, so that this file does not find itself.
 TRACES = [
-    r"(?<![\w.~-])/(?:" + "work|workspace|mnt/data" + r")/[\w.-]",
+    r"(?<![\w.~*-])/(?:" + "work|workspace|mnt/data" + r")/[\w.-]",
     r"(?<![\w.~-])/(?:" + "home|Users" + r")/(?!ana|you|user|USER|\$|\{|<|\.\.\.)[a-z]",
     "(?:pypi" + r"\.org|files\.pythonhosted" + r"\.org|arti" + r"factory|:\d{4}/simple\b)",
 ]
