@@ -4,6 +4,7 @@ Not the shape of the file (`batchfile`). Both sides ask here: the submitter's, t
 the coordinator, because it trusts nobody.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 
@@ -16,6 +17,7 @@ from fallow.shared.sweep import MOST_JOBS, Expansion, is_template
 
 _RESERVED = ("cpus", "gpus", "index", "name", "zip", "exclude", "file")
 _PER_JOB = ("index", "name", "cpus")
+_BUILD_OUTPUT = re.compile(r"build_output_.*\.txt", re.IGNORECASE)
 
 
 def check(batch: Batch) -> Expansion:
@@ -214,7 +216,7 @@ def _check_plain(name: str, texts: Iterator[str] | Sequence[str], place: Place) 
 def _check_names(names: Iterator[str], place: Callable[[int], Place]) -> None:
     seen: dict[str, str] = {}
     for index, name in enumerate(names):
-        problem = name_problem(name)
+        problem = _job_name_problem(name)
         if problem:
             raise BatchError(f"{name!r} {problem}", hint=_NAME_HINT, path=place(index))
         folded = name.casefold()
@@ -230,11 +232,18 @@ def _check_names(names: Iterator[str], place: Callable[[int], Place]) -> None:
         seen[folded] = name
 
 
+def _job_name_problem(name: str) -> str | None:
+    problem = name_problem(name)
+    if problem is None and _BUILD_OUTPUT.fullmatch(name):
+        return "is what a build's output is called, which lies beside the jobs"
+    return problem
+
+
 def _check_sweep_names(template: str, expansion: Expansion) -> None:
     place = ("command", "name")
     seen: set[str] = set()
     for index, name in enumerate(expansion.names()):
-        problem = name_problem(name)
+        problem = _job_name_problem(name)
         if problem:
             raise BatchError(
                 f"{name!r} {problem}", f"It is the name of job {index}.", _NAME_HINT, path=place
