@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from fallow.shared import program
-from fallow.shared.errors import Unreachable, UsageError
+from fallow.shared.errors import FallowError, Unreachable, UsageError
 
 R = TypeVar("R")
 
@@ -87,7 +87,10 @@ def join(context: click.Context, data_dir: Path | None, token: str) -> None:
     from fallow.tray import local, membership
 
     place = _place(context, data_dir)
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FallowError(f"The folder {place} cannot be used", f"{error.strerror}.") from None
     member = membership.join(place, token)
     try:
         with local.LocalClient(place) as client:
