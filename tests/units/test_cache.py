@@ -49,6 +49,14 @@ def test_a_cache_of_an_unknown_boot_is_not_trusted(cache: BlobStore, tmp_path: P
     assert not cache.has(spoiled)
 
 
+def test_a_boot_that_cannot_be_noted_is_no_reason_to_end(cache: BlobStore, tmp_path: Path) -> None:
+    marker = tmp_path / "booted"
+    marker.mkdir()
+    spoiled = put(cache, "a", 1000)
+    distrust_after_boot(cache, marker, "boot")
+    assert not cache.has(spoiled)
+
+
 def test_the_oldest_make_room_and_what_is_needed_stays(cache: BlobStore) -> None:
     first, second, third = (put(cache, name, at) for at, name in enumerate("abc", start=1))
     assert make_room(cache, 150, {first}) == 200

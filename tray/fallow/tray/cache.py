@@ -20,19 +20,22 @@ _UNSETTLED = 300.0
 def distrust_after_boot(cache: BlobStore, marker: Path, boot_id: str) -> None:
     """Remove what a power failure may have spoiled: what was written last before another boot.
 
-    `marker` is the file that keeps the boot in which the cache was last used. OSError.
+    `marker` is the file that keeps the boot in which the cache was last used.
     """
     try:
         if marker.read_text() == boot_id:
             return
-    except FileNotFoundError:
-        pass
+    except (OSError, UnicodeDecodeError):
+        log.debug("the cache of an unknown boot")
     written = _ages(cache)
     newest = max(written.values(), default=0.0)
     for hash, at in written.items():
         if at > newest - _UNSETTLED:
             cache.delete(hash)
-    marker.write_text(boot_id)
+    try:
+        marker.write_text(boot_id)
+    except OSError as error:
+        log.warning("%s cannot be written: %s", marker, error.strerror)
 
 
 def make_room(cache: BlobStore, wanted: int, keep: Container[str]) -> int:
