@@ -305,6 +305,10 @@ def test_no_agent(tmp_path: Path) -> None:
     assert "tray agent" in done.stderr
     assert nobody.verb("pause", "soon").returncode == 2
     assert os.listdir(nobody.data_dir) == ["agent.toml"]
+    (nobody.data_dir / "runs").touch()
+    started = nobody.verb("agent")
+    assert started.returncode == 1
+    assert "cannot use its folder" in started.stderr
     nobody.data_dir = nobody.data_dir / "agent.toml" / "below"
     joined = nobody.verb("join", "fallow1-x")
     assert joined.returncode == 1

@@ -73,7 +73,14 @@ def agent(
 
     place = _place(context, data_dir)
     settings = configuration.load(config or place / "agent.toml")
-    running = Agent(place, settings)
+    try:
+        running = Agent(place, settings)
+    except OSError as error:
+        raise FallowError(
+            f"The agent cannot use its folder {place}",
+            f"The system says: {error}.",
+            "look whether the disk is full and the folder yours, or name another with --data-dir",
+        ) from None
     if token is not None:
         running.join(token)
     running.run()
