@@ -38,7 +38,7 @@ from fallow.shared.work.build import Build, build_id, is_build
 from fallow.shared.work.phases import Run
 from fallow.tray import core_words as words
 from fallow.tray import session as sessions
-from fallow.tray.presence import Facts, Pause, Policy, Reading, judge
+from fallow.tray.presence import Facts, Pause, Policy, Reading, inhibiting, judge
 from fallow.tray.session import Open, Session
 from fallow.tray.workload import Workload, memory_of
 
@@ -250,7 +250,12 @@ class Core:
 
     def _recollect(self, on_battery: bool) -> None:
         readings = tuple(reading for each in self._sources.values() for reading in each)
-        self.facts = replace(self.facts, readings=readings, on_battery=on_battery)
+        self.facts = replace(
+            self.facts,
+            readings=readings,
+            on_battery=on_battery,
+            inhibitors=inhibiting(readings),
+        )
 
     def _set_pause(self, pause: Deadline | None, forever: bool, now: Moment) -> None:
         self.pause, self.paused_for_ever = pause, forever

@@ -14,17 +14,19 @@ from fallow.tray.core_words import Seen, Woke
 log = logging.getLogger(__name__)
 
 EVERY = 2.0
+GOING_ON_EVERY = 0.5
 SOURCE = "agent"
 
 
 class Eyes:
-    """Looks every two seconds; tells `post` what it sees, from its thread."""
+    """Looks every two seconds, and at once when somebody moves; tells `post`, from its thread."""
 
     def __init__(self, clock: Clock, started: float, post: Callable[[Seen | Woke], None]) -> None:
         self._clock = clock
         self._started = started
         self._post = post
         self._stopping = threading.Event()
+        self._moved = threading.Event()
         self._thread = threading.Thread(target=self._look, name="eyes", daemon=True)
 
     def start(self) -> None:
@@ -32,15 +34,16 @@ class Eyes:
 
     def stop(self) -> None:
         self._stopping.set()
+        self._moved.set()
         if self._thread.is_alive():
             self._thread.join(2.0)
 
     def _look(self) -> None:
-        # Imported here, in its own time: it brings D-Bus with it.
+        # Imported here, in its own time.
         from fallow.tray.sensors.choice import for_agent
         from fallow.tray.sensors.watch import Watch
 
-        watch = Watch(for_agent(), self._started)
+        watch = Watch(for_agent(self._moved.set, self._clock), self._started)
         woke: float | None = None
         try:
             while not self._stopping.is_set():
@@ -55,6 +58,14 @@ class Eyes:
                     woke = facts.woke
                     self._post(Woke())
                 self._post(Seen(SOURCE, facts.readings, facts.on_battery))
-                self._stopping.wait(EVERY)
+                self._rest()
         finally:
             watch.close()
+
+    def _rest(self) -> None:
+        """Until the next look; somebody who goes on moving is looked at twice a second."""
+        if self._moved.is_set():
+            self._stopping.wait(GOING_ON_EVERY)
+        self._moved.clear()
+        if not self._stopping.is_set():
+            self._moved.wait(EVERY)

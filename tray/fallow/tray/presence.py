@@ -4,7 +4,7 @@ Not the sensors (`sensors/`), which find the facts out, and not what follows fro
 (`core`). Fail closed: what cannot be seen counts as somebody being there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from typing import Literal, NamedTuple
 
@@ -34,6 +34,13 @@ class Reading(Struct, frozen=True):
     vacant: bool = False
     covers: Cover | None = None
     desks: tuple[Desk, ...] = ()
+
+
+def inhibiting(readings: Iterable[Reading]) -> tuple[str, ...]:
+    """Who shows a film or holds a call now, by what the sensors of it say."""
+    return tuple(
+        each.why for each in readings if each.kind == "inhibitor" and each.healthy and each.why
+    )
 
 
 class Pause(Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fallow.shared.clock import slept
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Witness, disagreements
-from fallow.tray.presence import Facts, Pause, Reading
+from fallow.tray.presence import Facts, Pause, Reading, inhibiting
 from fallow.tray.sensors.around import Surroundings
 from fallow.tray.sensors.guard import Aside
 from fallow.tray.sensors.power import on_battery
@@ -124,13 +124,6 @@ class Watch:
             log.debug("the list of processes does not come")
         except Exception:
             log.exception("the other programs cannot be seen")
-
-
-def inhibiting(readings: Iterable[Reading]) -> tuple[str, ...]:
-    """Who shows a film or holds a call now, by what the sensors of it say."""
-    return tuple(
-        each.why for each in readings if each.kind == "inhibitor" and each.healthy and each.why
-    )
 
 
 def _read(sensor: Sensor, now: Moment) -> Reading:
