@@ -115,7 +115,7 @@ def test_wheel_makes_the_two_scripts(wheel: zipfile.ZipFile) -> None:
 
 def test_the_plain_install_needs_no_qt_and_no_psutil() -> None:
     plain = " ".join(PROJECT["dependencies"]).lower()
-    for name in ("pyside", "psutil", "pynput", "xlib", "dbus", "tomlkit"):
+    for name in ("pyside", "psutil", "pynput", "xlib", "tomlkit"):
         assert name not in plain
         assert name in " ".join(PROJECT["optional-dependencies"]["tray"]).lower()
 
