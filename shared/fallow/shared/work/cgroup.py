@@ -4,6 +4,7 @@ Not where such groups may be made: that is `ground`. It stands around another co
 knows the wrapper and the processes; the opposite is `signalling`, which reaches them one by one.
 """
 
+import errno
 import os
 import secrets
 import signal
@@ -57,10 +58,16 @@ def end(folder: Path, within: float = 5.0) -> bool:
 def remove(folder: Path) -> None:
     """Removes a group that is empty, with the groups below it; one that is not stays."""
     for place, _, _ in os.walk(folder, topdown=False):
-        try:
-            os.rmdir(place)
-        except OSError:
-            return
+        for _ in range(20):
+            try:
+                os.rmdir(place)
+            except OSError as error:
+                if error.errno != errno.EBUSY or _populated(Path(place)):
+                    return
+                # A process that has ended may hold its group for a moment yet.
+                time.sleep(0.001)
+            else:
+                break
 
 
 class ControlGroup:
