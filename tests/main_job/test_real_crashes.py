@@ -196,3 +196,29 @@ def test_while_it_is_built(group: Group, sandbox: Sandbox, victim: str) -> None:
         assert said.read_text() == f"{token}\n"
         assert (job["failures"], job["crashes"], job["evictions"]) == (0, 0, 0)
     wait_until(lambda: not place.left_on_disk(), 10, "nothing to be kept")
+
+
+def test_a_job_whose_build_was_not_reported_yet(group: Group, sandbox: Sandbox) -> None:
+    """Nobody has taken the build's log, and what is done about that leaves the job alone."""
+    place = group.workstation(sandbox=sandbox)
+    group.submit(
+        one_job(
+            f"cat token; {WAITS}; cat token > distribute_save/x",
+            more=f'  initialize: {{run: "{WAITS}; echo built > token; cat token"}}\n',
+        )
+    )
+    place.wait_for_processes()
+    group.coordinator.kill()
+    place.let_go()
+    place.wait_for_run("running")
+    before = place.births()
+    place.kill()
+    place.start()
+    assert survivors(before, place)
+    group.coordinator.start()
+    log = group.coordinator.results / "ana/b/build_output_ws1.txt"
+    wait_until(log.exists, 20, "the log")
+    place.let_go()
+    job = group.wait_for_state("b", "succeeded")
+    assert (job["attempts"], job["failures"]) == (1, 0)
+    assert (group.coordinator.results / "ana/b/j/x").read_text() == "built\n"

@@ -110,7 +110,11 @@ class Workbench:
             case run_words.Upload(manifest):
                 self._upload(attempt, manifest)
                 # Not before: until the record says that they are spooled, all is still here.
-                if job is not None and (is_build(attempt) or self._in_place):
+                if job is not None and is_build(attempt):
+                    # Delivered once more, or after a restart: a job may be in the folder by now.
+                    if attempt in self._placed:
+                        self._clear_work(attempt, job)
+                elif job is not None and self._in_place:
                     self._clear_work(attempt, job)
                 elif job is not None:
                     self._spent[attempt] = job
