@@ -109,7 +109,8 @@ def test_the_agent_is_killed_mid_job(
     submit(coordinator, batch_file(one_job(GROWING)))
     before = workstation.wait_for_run("running").pids
     workstation.kill()
-    assert all(map(alive, before))
+    # Its shell lives on; the sleeps that it starts come and go.
+    assert any(map(alive, before))
     workstation.start()
     assert set(before) & set(workstation.wait_for_run("running").pids)
     finished_whole(coordinator, "b")
@@ -255,7 +256,9 @@ def test_a_build_that_fails_on_one_of_two_workstations(
     for job in found["jobs"]:
         assert job["workstation"] == "good"
         assert (job["failures"], job["crashes"], job["evictions"]) == (0, 0, 0)
-    assert (coordinator.results / "ana/built/build_output_bad.txt").read_text() == "trying\n"
+    log = coordinator.results / "ana/built/build_output_bad.txt"
+    wait_until(log.exists, 10, "the log of the build that failed")
+    assert log.read_text() == "trying\n"
 
 
 def test_a_pause_by_hand_stops_a_build_and_survives_restarts(

@@ -29,6 +29,8 @@ OWN = ".fallow"
 PROGRESS = f"{OWN}/progress"
 CHECKPOINT = OWN
 _KEPT = {"run.json", "build.json", "tree"}
+_FEW = 8
+_LITTLE = 1 << 17
 _LONGEST_PROGRESS = 4096
 
 
@@ -40,6 +42,28 @@ def blobs_of(job: JobSpec) -> dict[str, int]:
         if isinstance(action, Script):
             wanted[action.hash] = action.size
     return wanted
+
+
+def needs_little(job: JobSpec) -> bool:
+    """Whether its work folder is made in less time than another thread takes to wake up."""
+    inputs = (*job.shared, *job.inputs)
+    return job.build is None and len(inputs) <= _FEW and sum(i.size for i in inputs) <= _LITTLE
+
+
+def left_little(folder: Path) -> bool:
+    """Whether the outputs of a run are hashed in less time than another thread takes to wake up."""
+    sizes = []
+    try:
+        for name in ("stdout.txt", "stderr.txt"):
+            sizes.append(os.stat(folder / name).st_size)
+        with os.scandir(folder / "work" / staging.OUTPUT) as entries:
+            for entry in entries:
+                if not entry.is_file(follow_symlinks=False) or len(sizes) > _FEW:
+                    return False
+                sizes.append(entry.stat(follow_symlinks=False).st_size)
+    except OSError:
+        return False
+    return sum(sizes) <= _LITTLE
 
 
 def read_progress(work: Path) -> str | None:

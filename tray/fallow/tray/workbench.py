@@ -1,7 +1,8 @@
 """Carries out the orders for runs and builds: blobs, files, processes. Tells what came of them.
 
 Not the decisions (`core`) nor the loop (`agent`). All methods are for the loop's thread; what is
-slow goes to the workshop or the data thread, whose answers come back as posted facts.
+slow goes to the workshop or the data thread, whose answers come back as posted facts. For a job
+with next to no files, going there would cost more than doing it.
 """
 
 import contextlib
@@ -91,6 +92,7 @@ class Workbench:
         self._progress: dict[AttemptId, str] = {}
         self._working: dict[AttemptId, Path] = {}
         self._placed: set[AttemptId] = set()
+        self._restored: set[AttemptId] = set()
         self._spent: dict[AttemptId, JobSpec] = {}
         self._from_before: set[AttemptId] = set()
 
@@ -131,7 +133,12 @@ class Workbench:
                 self.deliveries.fetch(attempt, files.blobs_of(job), job.build is None)
             case run_words.Place():
                 self._placed.add(attempt)
-                self._workshop.do(self._bench(attempt, job), lambda: self._place(attempt, job))
+                if files.needs_little(job) and attempt not in self._restored:
+                    self._place(attempt, job, self._tell)
+                else:
+                    self._workshop.do(
+                        self._bench(attempt, job), lambda: self._place(attempt, job, self._post)
+                    )
             case run_words.Spawn():
                 self._spawn(attempt, job)
             case run_words.Find():
@@ -139,17 +146,14 @@ class Workbench:
             case run_words.Adopt(process):
                 self._adopt(attempt, job, process)
             case run_words.Collect(exit):
-                handle = self._let_go(attempt)
-                keep = isinstance(exit, Exited) and exit.code == 0
-                self._workshop.do(
-                    self._bench(attempt, job), lambda: self._collect(attempt, job, handle, keep)
-                )
+                self._begin_to_collect(attempt, job, isinstance(exit, Exited) and exit.code == 0)
 
     def found(self, attempt: AttemptId, root: str | None, same_boot: bool) -> None:
         """A run or build of before a restart; `root` names its outputs where they are spooled.
 
         Of another boot, its outputs are looked at before they are delivered.
         """
+        self._restored.add(attempt)
         if root is not None:
             self._roots[attempt] = root
             self._spool.use_again(root, is_build(attempt))
@@ -224,7 +228,7 @@ class Workbench:
             return self._records.build_folder(attempt.batch) / "work"
         return self._records.folder(attempt) / "work"
 
-    def _place(self, attempt: AttemptId, job: JobSpec) -> None:
+    def _place(self, attempt: AttemptId, job: JobSpec, say: Post) -> None:
         folder, work = self._records.folder(attempt), self._work_of(attempt, job)
         try:
             if is_build(attempt):
@@ -233,11 +237,24 @@ class Workbench:
                 tree = self._records.build_folder(attempt.batch) / "tree"
                 files.place_run(folder, work, job, self._cache.path, tree if job.build else None)
         except Exception as error:
-            self._post(attempt, run_words.StagingFailed(_say(error)))
+            say(attempt, run_words.StagingFailed(_say(error)))
         else:
-            self._post(attempt, run_words.Placed())
+            say(attempt, run_words.Placed())
 
-    def _collect(self, attempt: AttemptId, job: JobSpec, handle: Handle | None, keep: bool) -> None:
+    def _begin_to_collect(self, attempt: AttemptId, job: JobSpec, keep: bool) -> None:
+        handle = self._let_go(attempt)
+        followed = self._ability.kind == "bubblewrap" and attempt not in self._restored
+        if followed and not is_build(attempt) and files.left_little(self._records.folder(attempt)):
+            self._collect(attempt, job, handle, keep, self._tell)
+        else:
+            self._workshop.do(
+                self._bench(attempt, job),
+                lambda: self._collect(attempt, job, handle, keep, self._post),
+            )
+
+    def _collect(
+        self, attempt: AttemptId, job: JobSpec, handle: Handle | None, keep: bool, say: Post
+    ) -> None:
         folder, work = self._records.folder(attempt), self._work_of(attempt, job)
         try:
             if handle is not None:
@@ -254,9 +271,9 @@ class Workbench:
         except Exception as error:
             # Also of a fault of ours: a run that nothing follows on would stay here for ever.
             log.warning("the outputs of %s cannot be saved: %s", attempt, _say(error))
-            self._post(attempt, run_words.CollectFailed(_say(error)))
+            say(attempt, run_words.CollectFailed(_say(error)))
             return
-        self._post(attempt, run_words.OutputsHashed(root, size))
+        say(attempt, run_words.OutputsHashed(root, size))
 
     def _upload(self, attempt: AttemptId, root: str) -> None:
         self._roots[attempt] = root
@@ -319,6 +336,7 @@ class Workbench:
         (folder / ("build.json" if is_build(attempt) else "run.json")).unlink(missing_ok=True)
         self._drop(attempt, None, folder)
         self._placed.discard(attempt)
+        self._restored.discard(attempt)
 
     # --- processes ---
 
