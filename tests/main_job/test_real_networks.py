@@ -6,6 +6,7 @@ Not the death of either (test_real_crashes.py); tests/sockets has the faults of 
 import hashlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,35 @@ def test_killed_after_it_ended_while_it_is_cut(
     wait_until(lambda: not place.left_on_disk(), 10, "nothing to be kept")
     assert place.files_with(MARK) == files_with(group.coordinator.data_dir, MARK) == []
     assert group.committed() == []
+
+
+def test_killed_when_half_of_its_result_is_there(
+    group: Group, place: RealWorkstation, network: Relay
+) -> None:
+    script = (
+        f"{WAITS}; for i in 1 2 3 4; do (echo {SAY_MARK}; head -c {SIZE // 4} /dev/urandom) "
+        "> distribute_save/$i; done"
+    )
+    group.submit(one_job(script))
+    place.wait_for_run("running")
+    network.cut_at = network.carried + SIZE // 2
+    place.let_go()
+    wait_until(lambda: network.is_cut, 20, "half of the result to be there")
+    group.wait_for_state("b", "collecting")
+    wait_until(lambda: _whole(group), 10, "a whole file of it")
+    group.coordinator.verbs.ok("kill", "b")
+    network.heal()
+    group.wait_for_state("b", "killed")
+    wait_until(lambda: not place.left_on_disk(), 10, "nothing to be kept")
+    wait_until(lambda: not place.files_with(MARK), 5, "nothing to be there")
+    wait_until(lambda: not _whole(group), 5, "nothing to be here either")
+    assert group.committed() == []
+
+
+def _whole(group: Group) -> list[Path]:
+    """Files of the job that the coordinator has; what came of half a file goes another day."""
+    found = files_with(group.coordinator.data_dir, MARK)
+    return [path for path in found if path.parent.name != "tmp"]
 
 
 SIZE = 12 << 20

@@ -178,7 +178,13 @@ class RemoveTree(Struct, frozen=True):
     batch: str
 
 
-Do: TypeAlias = Commit | KeepBuildLog | RemoveTree
+class DropOutputs(Struct, frozen=True):
+    """Nobody wants what this manifest lists: of what is here of it, keep nothing."""
+
+    manifest: str
+
+
+Do: TypeAlias = Commit | KeepBuildLog | RemoveTree | DropOutputs
 
 
 class Step(Struct, frozen=True):

@@ -9,7 +9,7 @@ from fallow.coordinator import attempt as attempts
 from fallow.coordinator import job as jobs
 from fallow.coordinator import node as nodes
 from fallow.coordinator.attempt import Impossible, Order, is_over, is_success, takes_room
-from fallow.coordinator.events import Commit, ToNode
+from fallow.coordinator.events import Commit, DropOutputs, ToNode
 from fallow.coordinator.node import Workstation
 from fallow.coordinator.records import (
     AttemptRecord,
@@ -129,6 +129,9 @@ def _follow(world: World, old: AttemptRecord, new: AttemptRecord, now: Moment) -
     number = new.id.number
     if is_over(new):
         world.charge(new)
+        assert type(new.state) is Ended
+        if new.manifest is not None and new.state.how in {"killed", "superseded"}:
+            world.do(DropOutputs(new.manifest))
         if type(new.state) is Ended and new.state.how == "succeeded":
             _succeed(world, job, new, now)
         else:

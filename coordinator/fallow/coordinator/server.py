@@ -22,6 +22,7 @@ from fallow.coordinator.events import (
     CommitFailed,
     CommitIncomplete,
     Committed,
+    DropOutputs,
     Event,
     Expired,
     KeepBuildLog,
@@ -243,6 +244,8 @@ class Server:
                         self._build_outputs.append(
                             archive.PutBuildOutput(uid, namespace, batch, node, hash, size)
                         )
+                case DropOutputs(manifest):
+                    self._unneeded |= sweeping.listed(self._blobs, manifest)
                 case RemoveTree(uid, namespace, batch):
                     self._unneeded |= self._store.hashes_of(uid)
                     self._outbox.save(Doomed(uid, namespace, batch))

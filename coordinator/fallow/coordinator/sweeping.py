@@ -35,21 +35,26 @@ def _under_way(store: Store, blobs: BlobStore) -> Iterator[str]:
     """What commits that were begun consist of: no row lists it yet."""
     for deposit in store.committing():
         if deposit.manifest is not None:
-            yield deposit.manifest
-            try:
-                manifest = decode_manifest(blobs.path(deposit.manifest).read_bytes())
-            except (OSError, Malformed):
-                continue  # There is nothing to keep, and the commit will say so.
-            yield from (file.hash for file in manifest.files)
+            yield from listed(blobs, deposit.manifest)
+
+
+def listed(blobs: BlobStore, manifest: str) -> set[str]:
+    """The manifest, and what it lists if it is here itself."""
+    try:
+        files = decode_manifest(blobs.path(manifest).read_bytes()).files
+    except (OSError, Malformed):
+        return {manifest}
+    return {manifest, *(file.hash for file in files)}
 
 
 def free(blobs: BlobStore, hashes: Iterable[str], keep: set[str]) -> None:
-    """Remove those of these blobs that are not to be kept: their batch is gone."""
+    """Remove those of these blobs, and parts of them, that are not to be kept."""
     gone = [hash for hash in hashes if hash not in keep]
     for hash in gone:
         blobs.delete(hash)
+        blobs.discard(hash)
     if gone:
-        log.info("removed %d blobs of a removed batch", len(gone))
+        log.info("removed %d blobs that nobody needs any more", len(gone))
 
 
 def sweep(blobs: BlobStore, keep: set[str]) -> None:
