@@ -11,6 +11,7 @@ from Xlib.display import Display
 from Xlib.ext import xtest
 
 from bench.group import Group, Program, wait_for
+from fallow.coordinator.client import Client
 from fallow.shared.messages import Nodes, NodesReply
 from virtual_screen import VirtualScreen
 
@@ -33,6 +34,10 @@ class Desk:
         xtest.fake_input(self._display, X.KeyRelease, self._key)
         self._display.flush()
         return pressed
+
+    def runs(self, client: Client) -> tuple[str, ...]:
+        """The jobs that are here, as the coordinator knows it."""
+        return client.ask(Nodes(), NodesReply).nodes[0].runs
 
     def close(self) -> None:
         self._display.close()

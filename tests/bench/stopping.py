@@ -109,9 +109,10 @@ def rows() -> Iterator[Row]:
                     pressed = here.press()
                     taken.append(until(tree.stopped, pressed))
             finally:
-                # A job outlives its agent: nothing of this one may.
-                for pid in marked(mark):
-                    os.kill(pid, signal.SIGKILL)
+                # A job outlives its agent: this one must end before it.
+                group.run("coordinator", "kill", "tree")
+                with group.client() as client:
+                    wait_for(lambda: not here.runs(client), 30, "the end of the job")
         by_group = tree.group is not None
         name = f"key press to {len(tree.pids)} processes stopped, of them 2 escapees"
         yield Row(name=name, unit="ms", values=tuple(taken), first=None, floor=tuple(floor))
