@@ -231,3 +231,28 @@ def _silent_display() -> Iterator[str]:
     """A display that takes connections and says nothing, as a stale XWayland socket does."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1] - 6000}"
+
+
+def test_a_bumped_mouse_is_nobody_until_a_second_sign(bare_screen: VirtualDesktop) -> None:
+    bare_screen.move(50, 60)
+    child = Child(bare_screen, "pynput", "xscreensaver", "doubting")
+    child.wait_healthy("pynput")
+    child.wait_healthy("xscreensaver")
+    # The pointer was elsewhere before: this is a motion whose distance nobody knows, and a key.
+    bare_screen.move(51, 60)
+    bare_screen.key("a")
+    wait_until(child.wakes, 10, "the key")
+    rested = boot_seconds() + 1.5
+    wait_until(lambda: boot_seconds() > rested, 5, "a second and more of rest")
+    known = len(child.wakes())
+    bare_screen.move(54, 60)
+    bumped = boot_seconds()
+    # The screen saver's answer comes after the motion's.
+    wait_until(lambda: boot_seconds() > bumped + 1.0, 5, "a while")
+    assert len(child.wakes()) == known
+    for sensor in ("pynput", "xscreensaver"):
+        assert child.last(sensor)["last_activity"] < rested - 1.0, sensor
+    bare_screen.move(55, 60)
+    wait_until(lambda: len(child.wakes()) > known, 10, "the second sign")
+    for sensor in ("pynput", "xscreensaver"):
+        wait_until(lambda: child.last(sensor)["last_activity"] > bumped, 10, sensor)  # noqa: B023

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fallow.tray.second_sign import Input, Rule, Signs, witness
+from fallow.tray.second_sign import Answers, Input, Rule, Signs, answered, witness
 
 START = 1000.0
 LONG = START + 900.0
@@ -78,3 +78,22 @@ def test_the_rule_can_be_another() -> None:
     signs = witness(Signs(START), motion(START + 61, 0), rule)
     assert witness(signs, motion(START + 61.1, 99), rule).active_at == START
     assert witness(signs, motion(START + 61.1, 100), rule).active_at == START + 61.1
+
+
+def test_what_answers_tell_that_have_no_kind() -> None:
+    def sure(_: float) -> bool:
+        return False
+
+    def bump(at: float) -> bool:
+        return at == 100.0
+
+    assert answered(Answers(), 100.0, 100.1, None) == Answers(100.0)
+    assert answered(Answers(100.0), 100.2, 103.0, None) == Answers(100.0), "the same input"
+    assert answered(Answers(), 90.0, 100.0, sure) == Answers(90.0)
+    # A young answer counts with the next one: until then it may turn out to be a bump.
+    young = answered(Answers(50.0), 100.0, 100.1, sure)
+    assert young == Answers(50.0, 100.0)
+    assert answered(young, 100.1, 103.0, sure) == Answers(100.0)
+    assert answered(young, 102.9, 103.0, sure) == Answers(100.0, 102.9), "typing goes on"
+    assert answered(young, 100.0, 103.0, bump) == Answers(50.0)
+    assert answered(Answers(50.0), 100.0, 103.0, bump) == Answers(50.0)

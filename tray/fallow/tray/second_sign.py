@@ -4,6 +4,7 @@ Not a sensor (`sensors/pynput_input` asks it at every event) and not the presenc
 only what has counted. Instants are boot-clock seconds, distances pixels of the pointer.
 """
 
+from collections.abc import Callable
 from math import hypot
 from typing import Literal
 
@@ -77,3 +78,35 @@ def witness(signs: Signs, event: Input, rule: Rule = Rule()) -> Signs:  # noqa: 
     if hypot(event.x - x, event.y - y) >= rule.distance:
         return Signs(event.at, None, here)
     return Signs(signs.active_at, Doubt(event.at, event.at, x, y), here)
+
+
+# Two answers about the same last input differ by less than this, in seconds.
+JITTER = 0.25
+# So long after an input it may not be known yet whether it is to be doubted.
+YOUNG = 0.5
+
+
+class Answers(Struct, frozen=True):
+    """What a sensor that tells no kinds, only instants, has answered: `seen_at` counts.
+
+    `young` is an answer so fresh that it waits for the next one before it counts.
+    """
+
+    seen_at: float | None = None
+    young: float | None = None
+
+
+def answered(
+    known: Answers, answer: float, now: float, doubts: Callable[[float], bool] | None
+) -> Answers:
+    """What is known after one more answer; with `doubts` None whatever is answered counts."""
+    seen_at = known.seen_at
+    if doubts is not None and known.young is not None and not doubts(known.young):
+        seen_at = known.young
+    if seen_at is not None and abs(answer - seen_at) <= JITTER:
+        return Answers(seen_at)
+    if doubts is None:
+        return Answers(answer)
+    if doubts(answer):
+        return Answers(seen_at)
+    return Answers(seen_at, answer) if now - answer < YOUNG else Answers(answer)

@@ -66,7 +66,8 @@ def for_session(
         if gnome:
             from fallow.tray.sensors.mutter import Mutter
 
-            sensors.append(Mutter(on_activity, clock, cover, pynput.doubts))
+            # Here it is another witness; the one that wakes knows bumps from keys.
+            sensors.append(Mutter(lambda: None, clock, cover, pynput.doubts))
     if environment.get("DBUS_SESSION_BUS_ADDRESS"):
         from fallow.tray.sensors.inhibitors import Inhibitors
 

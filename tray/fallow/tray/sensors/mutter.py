@@ -12,6 +12,7 @@ from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Cover
 from fallow.tray.presence import Reading
+from fallow.tray.second_sign import Answers, answered
 from fallow.tray.sensors.bus import BUS, PATIENCE, Bus, why
 
 log = logging.getLogger(__name__)
@@ -22,8 +23,6 @@ PATH = "/org/gnome/Mutter/IdleMonitor/Core"
 ASK_EVERY = 1.0
 ASK_IDLE_EVERY = 10.0
 LONGEST_WAIT = 60.0
-# Two answers about the same last input differ by about this much.
-JITTER = 0.25
 
 
 class Mutter:
@@ -39,7 +38,7 @@ class Mutter:
         on_activity: Callable[[], None],
         clock: Clock | None = None,
         cover: Cover | None = None,
-        doubts: Callable[[float], bool] = lambda _: False,
+        doubts: Callable[[float], bool] | None = None,
         address: str | None = None,
         first_wait: float = 1.0,
         patience: float = PATIENCE,
@@ -51,6 +50,7 @@ class Mutter:
         self._patience = patience
         self._wait = self._first_wait = first_wait
         self._seen_at: float | None = None
+        self._young: float | None = None
         self._why = "it has not looked yet"
         self._healthy = False
         self._bus = Bus("session", address)
@@ -116,6 +116,6 @@ class Mutter:
             log.info("mutter tells how long this session is idle")
         self._healthy = True
         self._wait = self._first_wait
-        fresh = self._seen_at is None or abs(seen_at - self._seen_at) > JITTER
-        if fresh and not self._doubts(seen_at):
-            self._seen_at = seen_at
+        known = Answers(self._seen_at, self._young)
+        known = answered(known, seen_at, self._clock.now().boot, self._doubts)
+        self._seen_at, self._young = known.seen_at, known.young

@@ -15,7 +15,7 @@ from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Cover
 from fallow.tray.presence import Reading
-from fallow.tray.second_sign import Input, Kind, Signs, witness
+from fallow.tray.second_sign import Input, Kind, Rule, Signs, witness
 from fallow.tray.sensors import x11
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,11 @@ class PynputInput:
         clock: Clock | None = None,
         first_wait: float = 1.0,
         cover: Cover | None = None,
+        rule: Rule = Rule(),  # noqa: B008
     ) -> None:
         self._clock = clock or SystemClock()
         self._cover = cover
+        self._rule = rule
         self._signs = Signs(self._clock.now().boot)
         self._deciding = threading.Lock()
         self._on_activity = on_activity
@@ -143,7 +145,7 @@ class PynputInput:
         """Something moved: only when is kept. An exception here would end the listener."""
         now = self._clock.now().boot
         with self._deciding:
-            self._signs = witness(self._signs, Input(kind, now, x, y))
+            self._signs = witness(self._signs, Input(kind, now, x, y), self._rule)
             if self._signs.active_at != now:
                 return  # A bumped mouse.
         self._seen_at = now

@@ -15,11 +15,10 @@ from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Cover
 from fallow.tray.presence import Reading
+from fallow.tray.second_sign import Answers, answered
 from fallow.tray.sensors import x11
 
 PROBE_PATIENCE = 2.0
-# Two queries about the same last input differ by about a millisecond.
-JITTER = 0.25
 
 
 class XScreenSaver:
@@ -35,13 +34,13 @@ class XScreenSaver:
         clock: Clock | None = None,
         patience: float = 0.5,
         cover: Cover | None = None,
-        doubts: Callable[[float], bool] = lambda _: False,
+        doubts: Callable[[float], bool] | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._cover = cover
         self._doubts = doubts
         self._patience = patience
-        self._seen_at: float | None = None
+        self._answers_so_far = Answers()
         self._asked_at: float | None = None
         self._questions: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[float | str] = queue.SimpleQueue()
@@ -61,16 +60,15 @@ class XScreenSaver:
         self._asked_at = None
         if isinstance(answer, str):
             return self._blind(answer)
-        fresh = self._seen_at is None or abs(answer - self._seen_at) > JITTER
-        if fresh and not self._doubts(answer):
-            self._seen_at = answer
-        return Reading(self.name, "input", True, "", self._seen_at, covers=self._cover)
+        self._answers_so_far = answered(self._answers_so_far, answer, now.boot, self._doubts)
+        seen_at = self._answers_so_far.seen_at
+        return Reading(self.name, "input", True, "", seen_at, covers=self._cover)
 
     def close(self) -> None:
         self._questions.put(False)
 
     def _blind(self, why: str) -> Reading:
-        return Reading(self.name, "input", False, why, self._seen_at)
+        return Reading(self.name, "input", False, why, self._answers_so_far.seen_at)
 
     # -- in the thread that owns the connection, and may wait for the X server as long as it likes
 
