@@ -130,6 +130,8 @@ class Agent:
             tell=lambda attempt, fact: self._facts.append((attempt, fact)),
             ground=groups,
             cores=machine.cores(),
+            # Its keys are in there; a folder around it may be one that jobs may read.
+            covered=(str(data_dir),),
         )
         self._wire = Wire()
         self._control: ClientSocket | None = None

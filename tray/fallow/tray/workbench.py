@@ -71,6 +71,7 @@ class Workbench:
         tell: Post,
         ground: Ground = NOWHERE,
         cores: Sequence[Core] = (),
+        covered: tuple[str, ...] = (),
     ) -> None:
         self._records = records
         self._cache = cache
@@ -79,6 +80,7 @@ class Workbench:
         self._ability = ability
         self._ground = ground
         self._cores = cores
+        self._covered = covered
         self._in_place = in_place
         self._boot_id = boot_id
         self._watcher = watcher
@@ -361,7 +363,8 @@ class Workbench:
 
     def _plan(self, work: Path, scratch: Path, network: bool) -> SandboxPlan:
         return plan_for(
-            *(self._ability, self._jobs.sandbox, work, scratch, self._jobs.read_only),
+            *(self._ability, self._jobs.sandbox, work, scratch),
+            *(self._jobs.read_only, self._covered),
             grouped=bool(self._ground.folder),
             network=network,
         )
