@@ -9,6 +9,7 @@ from fallow.shared.clock import SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Cover, Desk
 from fallow.tray.presence import Reading
+from fallow.tray.sensors.choice import told_woke
 from fallow.tray.sensors.inhibitors import ASK_EVERY, Inhibitors
 from fallow.tray.sensors.logind import Logind
 from fallow.tray.sensors.mutter import Mutter
@@ -110,6 +111,7 @@ def test_sleep_and_wake(bus: MockedBus, logind: Logind) -> None:
     bus.call(LOGIN1, ROOT, "test.Tell.Sleep", "b", False)
     wakes += [woke_by(logind, 7300), woke_by(logind, 7400)]
     assert wakes == [None, 7300, 7300]
+    assert told_woke([logind]) == 7300
 
 
 def woke_by(logind: Logind, boot: float) -> float | None:

@@ -3,16 +3,18 @@
 Not the agent's own judgement: this only asks. Each finding stands alone.
 """
 
+import time
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from fallow.shared import units
 from fallow.shared.errors import FallowError, Unreachable
 from fallow.tray import config
 from fallow.tray.local import LocalClient
 from fallow.tray.membership import load_membership
-from fallow.tray.status import AgentStatus, PausingStatus
+from fallow.tray.status import AgentStatus, PausingStatus, SensorStatus
 
 
 class Finding(Struct, frozen=True):
@@ -121,9 +123,18 @@ def pausing_findings(status: PausingStatus) -> list[Finding]:
 
 def _sensors(status: AgentStatus) -> list[Finding]:
     found = [
-        Finding(f"sensor {each.name}", each.healthy, each.why or "sees this desk")
+        Finding(f"sensor {each.name}", each.healthy, sight(each, time.time()))
         for each in status.sensors
     ]
     blind = any(reason.kind == "blind" for reason in status.reasons)
     hint = "start the tray in your session, or say desk = false if nobody ever sits here"
     return [*found, Finding("presence", not blind, status.verdict, hint)]
+
+
+def sight(sensor: SensorStatus, now: float) -> str:
+    """What a sensor says, and how long ago the last event was that it saw; wall-clock seconds."""
+    said = sensor.why or "sees this desk"
+    if sensor.last_activity is None:
+        return f"{said}; no event yet"
+    ago = max(round(now - sensor.last_activity), 0)
+    return f"{said}; last event {units.format_duration(ago)} ago"

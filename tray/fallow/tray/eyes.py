@@ -40,10 +40,11 @@ class Eyes:
 
     def _look(self) -> None:
         # Imported here, in its own time.
-        from fallow.tray.sensors.choice import for_agent
+        from fallow.tray.sensors.choice import for_agent, told_woke
         from fallow.tray.sensors.watch import Watch
 
-        watch = Watch(for_agent(self._moved.set, self._clock), self._started)
+        sensors = for_agent(self._moved.set, self._clock)
+        watch = Watch(sensors, self._started, told_woke=lambda: told_woke(sensors))
         woke: float | None = None
         try:
             while not self._stopping.is_set():

@@ -5,7 +5,7 @@ one is told of GNOME's silence on KDE.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from fallow.shared.clock import Clock
 from fallow.tray.coverage import Cover
@@ -34,6 +34,17 @@ def for_agent(
     if evdev_input.possible():
         sensors.append(evdev_input.EvdevInput(on_activity, clock))
     return sensors
+
+
+def told_woke(sensors: Iterable[Sensor]) -> float | None:
+    """When logind told last that this computer woke from sleep, in boot-clock seconds."""
+    from fallow.tray.sensors.logind import Logind
+
+    for each in sensors:
+        inner = each.inner if isinstance(each, Guarded) else each
+        if isinstance(inner, Logind):
+            return inner.woke
+    return None
 
 
 def for_session(
