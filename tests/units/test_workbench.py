@@ -14,6 +14,7 @@ from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Argv, BuildSpec, Input, JobSpec, Tail
 from fallow.shared.runs import Exited
+from fallow.shared.transfer import NotMoved
 from fallow.shared.work import run_words
 from fallow.shared.work.build import build_id
 from fallow.shared.work.sandbox import SandboxAbility
@@ -208,3 +209,25 @@ def test_a_build_begun_again_is_not_removed_with_the_old_one(tmp_path: Path) -> 
     desk.bench.close()
     assert (old / "work" / "distribute_save").is_dir()
     assert not (old / "tree").exists()
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_an_output_that_is_refused_is_looked_at_once(desk: Bench, spoiled: bool) -> None:
+    has_ended(desk, ONE, "a result")
+    desk.bench.order(ONE, run_words.Collect(Exited(0)), job())
+    wait_until(lambda: desk.facts, 10, "the outputs to be collected")
+    _, hashed = desk.facts.pop()
+    assert isinstance(hashed, run_words.OutputsHashed)
+    desk.bench.order(ONE, run_words.Upload(hashed.manifest), job())
+    result = hashlib.sha256(b"a result").hexdigest()
+    if spoiled:
+        place = desk.spool.blobs.path(result)
+        place.chmod(0o600)
+        place.write_bytes(b"a rotten")
+    for _ in range(3):
+        desk.bench.deliveries.moved(NotMoved(result, "what arrived is not what its hash says"))
+    if spoiled:
+        wait_until(lambda: desk.facts, 10, "the damage to be told")
+    else:
+        desk.bench.close()
+    assert [type(fact) for _, fact in desk.facts] == [run_words.Damaged] * spoiled

@@ -45,10 +45,19 @@ class _Fetching:
 class Deliveries:
     """All that is on its way for the runs and builds of this workstation."""
 
-    def __init__(self, cache: BlobStore, outputs: BlobStore, tell: Tell) -> None:
+    def __init__(
+        self,
+        cache: BlobStore,
+        outputs: BlobStore,
+        tell: Tell,
+        doubt: Callable[[AttemptId, str], None] = lambda attempt, hash: None,
+    ) -> None:
+        """`doubt` is told, once for each, which output of a run could not be delivered."""
         self._cache = cache
         self._outputs = outputs
         self._tell = tell
+        self._doubt = doubt
+        self._doubted: set[tuple[AttemptId, str]] = set()
         self._carrier: Carrier | None = None
         self._fetching: dict[AttemptId, _Fetching] = {}
         self._uploading: dict[AttemptId, dict[str, int]] = {}
@@ -86,6 +95,7 @@ class Deliveries:
 
     def stop(self, attempt: AttemptId) -> None:
         """The run needs nothing any more."""
+        self._doubted = {each for each in self._doubted if each[0] != attempt}
         fetching = self._fetching.pop(attempt, None)
         moving = {**self._uploading.pop(attempt, {}), **(fetching.missing if fetching else {})}
         if self._carrier is None:
@@ -122,8 +132,11 @@ class Deliveries:
                     if hash in fetching.missing:
                         self.stop(attempt)
                         self._tell(attempt, run_words.StagingFailed(f"an input is missing: {why}"))
-                if any(hash in items for items in self._uploading.values()):
-                    log.warning("a result could not be delivered: %s", why)
+                for attempt, items in self._uploading.items():
+                    if hash in items and (attempt, hash) not in self._doubted:
+                        log.warning("%s: an output could not be delivered: %s", attempt, why)
+                        self._doubted.add((attempt, hash))
+                        self._doubt(attempt, hash)
 
     def _received(self, attempt: AttemptId, fetching: _Fetching) -> None:
         if fetching.missing:

@@ -79,9 +79,15 @@ class Spool:
     def whole(self, root: str, build: bool) -> bool:
         """Whether every blob still is what its name says; slow."""
         try:
-            items = self.items(root, build)
-            return all(hash_file(self.blobs.path(hash))[0] == hash for hash in items)
-        except (OSError, FallowError):
+            return all(map(self.holds, self.items(root, build)))
+        except FallowError:
+            return False
+
+    def holds(self, hash: str) -> bool:
+        """Whether this blob is here and what its name says; slow."""
+        try:
+            return hash_file(self.blobs.path(hash))[0] == hash
+        except OSError:
             return False
 
     def release(self, root: str, build: bool) -> None:

@@ -86,7 +86,7 @@ class Workbench:
         self._watcher = watcher
         self._post = post
         self._tell = tell
-        self.deliveries = Deliveries(cache, spool.blobs, tell)
+        self.deliveries = Deliveries(cache, spool.blobs, tell, self._look_at_output)
         self._workshop = Workshop()
         self._handles: dict[AttemptId, Handle] = {}
         self._watched: set[AttemptId] = set()
@@ -312,6 +312,15 @@ class Workbench:
         """After a boot: a power failure may have taken what was not forced to disk."""
         whole = self._spool.whole(root, is_build(attempt))
         self._post(attempt, run_words.Lacking() if whole else run_words.Damaged())
+
+    def _look_at_output(self, attempt: AttemptId, hash: str) -> None:
+        """The fault may be this disk's, and then no later try would help."""
+
+        def look() -> None:
+            if not self._spool.holds(hash):
+                self._post(attempt, run_words.Damaged())
+
+        self._workshop.do(attempt, look)
 
     def _drop(self, attempt: AttemptId, job: JobSpec | None, whole: Path | None = None) -> None:
         self.deliveries.stop(attempt)
