@@ -32,11 +32,11 @@ systemd-journal-flush.service dev-hugepages.mount sys-kernel-debug.mount sys-ker
 sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount; do
     ln -sf /dev/null "etc/systemd/system/$unit"
 done
-echo "worker:x:1500:1500::/home/worker:/bin/sh" >>etc/passwd
+echo "worker:x:1500:1500::/var/worker:/bin/sh" >>etc/passwd
 echo "worker:x:1500:" >>etc/group
 echo "worker:*:19000:0:99999:7:::" >>etc/shadow
-mkdir -p home/worker
-chown 1500:1500 home/worker
+mkdir -p var/worker
+chown 1500:1500 var/worker
 cat >etc/systemd/system/test.target <<end
 [Unit]
 Requires=dbus.socket dbus.service user@1500.service

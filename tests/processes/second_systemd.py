@@ -68,7 +68,7 @@ class SecondSystemd:
         """The same of the ordinary user's, in no unit of its own."""
         user = ["setpriv", "--reuid", "worker", "--regid", "worker", "--clear-groups"]
         return self.run(
-            *user, *environment("HOME=/home/worker"), *words, code=code, timeout=timeout
+            *user, *environment("HOME=/var/worker"), *words, code=code, timeout=timeout
         )
 
     def at_desk(self, *words: str, timeout: float = 60) -> str:
