@@ -5,6 +5,7 @@ Not the measuring. Everything is a program of its own, as people have it, and on
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -22,7 +23,6 @@ from fallow.coordinator.client import Client
 from fallow.shared.messages import Nodes, NodesReply, Status, StatusReply
 
 BIN = Path(sys.executable).parent
-TICKS = os.sysconf("SC_CLK_TCK")
 MB = 1e6
 # Whoever started this in a terminal would count as being there for `idle_after`.
 FREE_DESK = '[presence]\ndesk = false\nidle_after = "0s"\nac_only = false\nsettle = "0s"\n'
@@ -202,10 +202,12 @@ def memory(pid: int) -> tuple[float, float]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process in all."""
-    line = Path(f"/proc/{pid}/stat").read_text()
-    fields = line[line.rindex(")") + 2 :].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Processor time of a process's living threads, to the nanosecond: ticks are too coarse."""
+    spent = 0
+    for place in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            spent += int((place / "schedstat").read_text().split()[0])
+    return spent / 1e9
 
 
 def sweep_of(name: str, jobs: int, run: str = '["/bin/true"]') -> str:
