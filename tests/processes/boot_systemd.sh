@@ -1,7 +1,8 @@
 #!/bin/sh
 # Boots this computer's own systemd a second time: over a copy-on-write view of its disk, with its own
 # processes, network and control groups. Nothing of it is left when its control group is ended.
-#     boot_systemd.sh FOLDER GROUP      an empty folder to mount on; a new control group (version 2)
+#     boot_systemd.sh FOLDER GROUP CHECKOUT
+# An empty folder to mount on; a new control group (version 2); what to keep although it may lie in /tmp.
 set -eu
 echo 0 >"$2/cgroup.procs"
 exec unshare --mount --pid --fork --uts --ipc --cgroup --net sh -euc '
@@ -18,6 +19,13 @@ mount -t tmpfs -o mode=755 none run
 mount -t tmpfs -o mode=1777 none tmp
 mount -t tmpfs -o mode=755 none dev
 for name in null zero full random urandom tty; do cp -a "/dev/$name" dev/; done
+case $2 in
+/tmp/*)
+    mkdir -p ".$2"
+    mount --bind "$2" ".$2"
+    mount -o remount,bind,ro ".$2"
+    ;;
+esac
 mkdir -m 1777 dev/shm
 mkdir dev/pts run/old
 mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
@@ -46,4 +54,4 @@ pivot_root . run/old
 umount -l run/old
 export container=fallow
 exec /lib/systemd/systemd --unit=test.target --show-status=0 --log-target=console
-' sh "$1"
+' sh "$1" "$3"

@@ -28,7 +28,7 @@ class SecondSystemd:
         boot = Path(__file__).with_name("boot_systemd.sh")
         with self._log.open("wb") as log:
             self._boot = subprocess.Popen(
-                ["sh", str(boot), str(folder / "disk"), str(group)],
+                ["sh", str(boot), str(folder / "disk"), str(group), str(TOP)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -104,7 +104,9 @@ def test_what_a_job_inherits(start: Start, tmp_path: Path) -> None:
     words = run.stdout.read_text().split()
     # 3 is ls itself, reading the folder.
     assert words[: words.index("SigBlk:")] == ["0", "1", "2", "3"]
-    assert [int(words[words.index(name) + 1], 16) for name in ("SigBlk:", "SigIgn:")] == [0, 0]
+    masks = [int(words[words.index(name) + 1], 16) for name in ("SigBlk:", "SigIgn:")]
+    # The C library keeps two above these for itself, and make hands them on as ignored.
+    assert [mask & 0x7FFFFFFF for mask in masks] == [0, 0]
     assert "not a tty" in run.stdout.read_text()
     assert "GIVEN=a b'c\"d\n$e\n" in run.stdout.read_text()
     assert "FALLOW" not in run.stdout.read_text().replace("/fallow/", "")
