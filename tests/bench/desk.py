@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from Xlib import XK, X
 from Xlib.display import Display
 from Xlib.ext import xtest
+from Xlib.xobject.drawable import Window
 
 from bench.group import Group, Program, wait_for
 from fallow.coordinator.client import Client
@@ -25,7 +26,24 @@ class Desk:
         self.agent = agent
         self.tray = tray
         self._display = Display(display)
+        self._window = self._typed_into()
         self._key = self._display.keysym_to_keycode(XK.XK_a)
+
+    def _typed_into(self) -> Window:
+        """A window with the focus: of keys that no program wants, the X server tells late."""
+        screen = self._display.screen()
+        window = screen.root.create_window(10, 10, 200, 100, 1, screen.root_depth)
+        window.change_attributes(event_mask=X.KeyPressMask | X.KeyReleaseMask)
+        window.map()
+        self._display.sync()
+
+        def shown() -> bool:
+            return bool(window.get_attributes().map_state == X.IsViewable)
+
+        wait_for(shown, 10, "a window to type into")
+        window.set_input_focus(X.RevertToParent, X.CurrentTime)
+        self._display.sync()
+        return window
 
     def press(self) -> float:
         """Press and release a key; when, by `time.perf_counter`."""

@@ -57,7 +57,7 @@ def test_a_key_press_reaches_the_agent_at_once(
     wait_until(lambda: watching(agent), 15, "both sensors")
     waits: list[float] = []
     while len(waits) < 5:
-        # While activity goes on it is told once a second: each press is a first one.
+        # While activity goes on it is told a few times a second: each press is a first one.
         last = max((reading.last_activity or 0) for reading in readings(agent).values())
         wait_until(partial(quiet_since, last), 15, "quiet")
         pressed = CLOCK.now().boot

@@ -33,7 +33,8 @@ SILENT_AFTER = 25.0
 # An agent that starts, or is started anew, is not missing.
 MISSING_AFTER = 3.0
 RECONNECT_AFTER = 0.5
-TELL_EVERY = 1.0
+# Far below any idle time one would ask for: else the first key after a pause could go untold.
+TELL_EVERY = 0.25
 
 MakeSensors = Callable[[Callable[[], None]], Sequence[Sensor]]
 
@@ -98,7 +99,7 @@ class Line:
     # -- in a sensor's thread
 
     def activity(self) -> None:
-        """Somebody is there: tells the agent at once, and then once a second while it goes on."""
+        """Somebody is there: tells the agent at once, and again now and then while it goes on."""
         now = self._clock.now()
         if now.boot - self._told_at < TELL_EVERY or not self._sensors:
             return
