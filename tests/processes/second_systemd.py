@@ -67,9 +67,7 @@ class SecondSystemd:
     def as_worker(self, *words: str, code: int | None = 0, timeout: float = 60) -> str:
         """The same of the ordinary user's, in no unit of its own."""
         user = ["setpriv", "--reuid", "worker", "--regid", "worker", "--clear-groups"]
-        return self.run(
-            *user, *environment("HOME=/var/worker"), *words, code=code, timeout=timeout
-        )
+        return self.run(*user, *environment("HOME=/var/worker"), *words, code=code, timeout=timeout)
 
     def at_desk(self, *words: str, timeout: float = 60) -> str:
         """The same in a delegated unit of the user's own manager."""
