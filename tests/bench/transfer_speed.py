@@ -56,9 +56,12 @@ def send_ours(path: Path, address: str, server: str, keys: KeyPair, folder: Path
 
 
 def fetch_ours(path: Path, address: str, server: str, keys: KeyPair, folder: Path) -> float:
-    """The way back: the server has the blob and its hash, as it has inputs for a workstation."""
-    send_ours(path, address, server, keys, folder)
+    """The way back: the server has the blob and its hash, as it has inputs for a workstation.
+
+    It has the very file, so that there are two copies in memory at the end, as in the other ways.
+    """
     hash, size = hash_file(path)
+    BlobStore(folder / "blobs").put_file(path, link=True)
     store = BlobStore(folder / "fetched")
     start = time.perf_counter()
     with Wire() as wire:
