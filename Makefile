@@ -18,7 +18,7 @@ demo: setup
 	@$(PYTHON_IN) examples/demo.py
 
 test: setup lint
-	@$(PYTHON_IN) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --durations 15 --durations-min 1 $(ARGS)
+	@$(PYTHON_IN) -m pytest -n $(WORKERS) --reruns 1 --dist loadgroup --no-loadscope-reorder --durations 15 --durations-min 1 $(ARGS)
 
 bench: setup
 	@$(PYTHON_IN) tests/bench/run.py $(ARGS)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from desktop.menu_by_dbus import MenuByDBus
 from desktop.virtual_desktop import VirtualDesktop
-from virtual_screen import ScreenError
+from virtual_screen import Area, ScreenError
 from waiting import wait_until
 
 SAMPLE = str(Path(__file__).with_name("sample_icon.py"))
@@ -52,11 +52,19 @@ def test_menu_by_dbus_lists_and_clicks(sni_desktop: VirtualDesktop) -> None:
 
 def test_real_pointer_opens_an_xembed_menu(xembed_desktop: VirtualDesktop, tmp_path: Path) -> None:
     start_sample(xembed_desktop)
-    icon = wait_until(xembed_desktop.icon_window, 10, "the icon")
-    assert icon is not None
+
+    def pictured() -> tuple[Area, Image.Image] | None:
+        """The icon and its picture, once the panel has come to rest."""
+        icon = xembed_desktop.icon_window()
+        if icon is None:
+            return None
+        picture = Image.open(xembed_desktop.screenshot(tmp_path / "icon.png", icon))
+        return (icon, picture) if picture.size == (icon.width, icon.height) else None
+
+    found = wait_until(pictured, 10, "the whole icon")
+    assert found is not None
+    icon, picture = found
     assert icon.program == "sample_icon.py"
-    picture = Image.open(xembed_desktop.screenshot(tmp_path / "icon.png", icon))
-    assert picture.size == (icon.width, icon.height)
     assert picture.convert("RGB").getpixel((icon.width // 2, icon.height // 2)) == (198, 40, 40)
     xembed_desktop.click(3, icon.middle)
     (menu,) = wait_until(xembed_desktop.popups, 5, "the menu")

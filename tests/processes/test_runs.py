@@ -323,7 +323,9 @@ def test_a_run_is_found_by_its_status_file(spawner: Callable[..., Spawner], tmp_
 
 
 def test_only_the_very_process_is_adopted(start: Start) -> None:
-    run = start("/bin/sleep", "60")
+    run = start("/bin/sh", "-c", "echo started; exec sleep 60")
+    # Before it is in its group, who finds no process of it may take the empty group away.
+    run.said("started")
     real = run.handle.identity
     later = Identity(real.boot_id, real.pid, real.start + 1)
     other_boot = Identity("another", real.pid, real.start)
