@@ -4,7 +4,7 @@ Not the reading of YAML (`batchfile`) nor the making of concrete jobs (`sweep`).
 bytes, durations float seconds here; files write them as "4GiB" and "10m".
 """
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -21,16 +21,72 @@ class File(Struct, frozen=True):
 
 
 class Meta(Struct, frozen=True, kw_only=True):
+    """`matrix`: who is told when the batch ends, "@user:server"; one more entry of `notify`."""
+
     namespace: str
     batch_name: str
     capabilities: tuple[str, ...] = ()
+    matrix: str | None = None
 
 
 class Resources(Struct, frozen=True, kw_only=True):
-    """What each job needs; None means all of the workstation's."""
+    """What each job needs; None means all of the workstation's (of `disk`: no wish).
+
+    `memory` and `disk` are bytes. A job gets as many GPUs as it names, none by default.
+    """
 
     cpus: int | None = None
     memory: int | None = None
+    gpus: int = 0
+    disk: int | None = None
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """`run_time` is running seconds (pauses do not count); over it a job fails. None: no limit."""
+
+    run_time: float | None = None
+
+
+class OnFailure(Struct, frozen=True, kw_only=True):
+    """How often a failed job is tried again, and the seconds before the first (then doubled)."""
+
+    retries: int = 0
+    back_off: float = 30.0
+
+
+class OnOwnerReturn(Struct, frozen=True, kw_only=True):
+    """What becomes of a running job when somebody sits down.
+
+    `do` None: evict a job that has a GPU and a checkpoint, freeze any other. A job frozen for more
+    than `max_pause` seconds (None: for ever) keeps waiting or moves elsewhere; `then` None: move
+    where there is a checkpoint, else wait.
+    """
+
+    do: Literal["freeze", "evict"] | None = None
+    max_pause: float | None = None
+    then: Literal["wait", "move"] | None = None
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """How a job is told to save itself: a signal, then so many seconds of grace.
+
+    `files` are places in its work folder (a folder ends with a slash) that are saved on eviction
+    and are back in place on the next attempt.
+    """
+
+    signal: str = "TERM"
+    grace: float = 60.0
+    files: tuple[str, ...] = ()
+
+
+class OnLost(Struct, frozen=True, kw_only=True):
+    """After so many silent seconds of its workstation another attempt may start, or never."""
+
+    after: float = 1800.0
+    then: Literal["rerun", "wait"] = "rerun"
+
+
+Priority: TypeAlias = Literal["low", "normal", "high"]
 
 
 class PythonInitialize(Struct, frozen=True, kw_only=True):
@@ -42,11 +98,32 @@ class PythonJob(Struct, frozen=True, kw_only=True):
     name: str
     file: File
     required_files: tuple[File, ...] = ()
+    slurm: dict[str, Scalar] = {}
 
 
 class Python(Struct, frozen=True, kw_only=True):
     initialize: PythonInitialize = PythonInitialize()
     jobs: tuple[PythonJob, ...] = ()
+
+
+class ApptainerInitialize(Struct, frozen=True, kw_only=True):
+    """`sif` is the image; `required_mounts` are folders of the workstation to see inside it."""
+
+    sif: File
+    required_files: tuple[File, ...] = ()
+    required_mounts: tuple[File, ...] = ()
+
+
+class ApptainerJob(Struct, frozen=True, kw_only=True):
+    name: str
+    required_files: tuple[File, ...] = ()
+    required_mounts: tuple[File, ...] = ()
+    slurm: dict[str, Scalar] = {}
+
+
+class Apptainer(Struct, frozen=True, kw_only=True):
+    initialize: ApptainerInitialize
+    jobs: tuple[ApptainerJob, ...] = ()
 
 
 class CommandInitialize(Struct, frozen=True, kw_only=True):
@@ -60,6 +137,7 @@ class CommandJob(Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     required_files: tuple[File, ...] = ()
     resources: Resources | None = None
+    slurm: dict[str, Scalar] = {}
 
 
 class Range(Struct, frozen=True, kw_only=True):
@@ -94,13 +172,25 @@ class Command(Struct, frozen=True, kw_only=True):
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """One batch: exactly one of `python` and `command` is there.
+    """One batch: exactly one of `python`, `apptainer` and `command` is there.
 
-    `network`: whether its build and its jobs may use it.
+    `network`: whether its build and its jobs may use it. `after` are references of batches that
+    must have succeeded first. `notify` tells people of its end ("desktop", "matrix:@user:server",
+    "https://…"). `slurm` is for an export only; a job's own `slurm` goes before it.
     """
 
     meta: Meta
     python: Python | None = None
+    apptainer: Apptainer | None = None
     command: Command | None = None
     resources: Resources = Resources()
+    limits: Limits = Limits()
+    on_failure: OnFailure = OnFailure()
+    on_owner_return: OnOwnerReturn = OnOwnerReturn()
+    checkpoint: Checkpoint | None = None
+    on_lost: OnLost = OnLost()
+    priority: Priority = "normal"
+    after: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ()
+    slurm: dict[str, Scalar] = {}
     network: bool = True

@@ -45,6 +45,9 @@ from fallow.tray.local import (
     Activity,
     AskStatus,
     Done,
+    Eject,
+    Finish,
+    LendFor,
     LocalReply,
     LocalRequest,
     LocalServer,
@@ -363,6 +366,8 @@ class Agent:
             case Resume():
                 self._step(words.ResumeAsked())
                 return Done("resumed")
+            case LendFor() | Eject() | Finish():
+                raise FallowError("This agent cannot do that yet")
             case Rejoined():
                 self._rejoin()
                 return Done("joined")

@@ -57,6 +57,20 @@ class Resume(Struct, frozen=True, tag="resume"):
     """End the manual pause; answered by Done."""
 
 
+class LendFor(Struct, frozen=True, tag="lend"):
+    """Use this computer for so many seconds even while its owner works; answered by Done."""
+
+    seconds: float
+
+
+class Eject(Struct, frozen=True, tag="eject"):
+    """Send the running jobs elsewhere now; answered by Done."""
+
+
+class Finish(Struct, frozen=True, tag="finish"):
+    """Finish what runs, then take no more until Resume; answered by Done."""
+
+
 class Activity(Struct, frozen=True, tag="activity"):
     """What the sender's sensors see now; not answered. It holds until the connection ends."""
 
@@ -68,7 +82,9 @@ class Rejoined(Struct, frozen=True, tag="rejoined"):
     """The workstation has joined another coordinator: answered by Done."""
 
 
-LocalRequest: TypeAlias = AskStatus | Subscribe | PauseFor | Resume | Activity | Rejoined
+LocalRequest: TypeAlias = (
+    AskStatus | Subscribe | PauseFor | Resume | LendFor | Eject | Finish | Activity | Rejoined
+)
 
 
 class StatusIs(Struct, frozen=True, tag="status_is"):

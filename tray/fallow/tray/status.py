@@ -16,7 +16,11 @@ RunStateName = Literal["staging", "building", "running", "paused", "ending", "fi
 
 
 class RunStatus(Struct, frozen=True):
-    """One run: whose it is, what it does, the process ids a person may look for in `top`."""
+    """One run: whose it is, what it does, the process ids a person may look for in `top`.
+
+    `eta_seconds` are running seconds by its own progress, None where it says none. `cores` is how
+    many processors it keeps busy, `memory` its bytes. `why` says why it is paused, for people.
+    """
 
     batch: str
     job: str
@@ -27,6 +31,21 @@ class RunStatus(Struct, frozen=True):
     run_seconds: float = 0.0
     paused_seconds: float = 0.0
     progress: Progress | None = None
+    eta_seconds: float | None = None
+    cores: float | None = None
+    memory: int | None = None
+    why: str = ""
+
+
+DayState = Literal["ran", "paused", "free", "off"]
+
+
+class Span(Struct, frozen=True):
+    """A stretch of the last day of this workstation: wall-clock seconds and what it did then."""
+
+    start: float
+    end: float
+    state: DayState
 
 
 class SensorStatus(Struct, frozen=True):
@@ -59,7 +78,9 @@ class AgentStatus(Struct, frozen=True, rename={"schema_": "schema"}):
     """The whole truth about this workstation, for its owner.
 
     `verdict` is the presence verdict's kind; `reasons` explains it, the deciding one first. State
-    `paused` means that jobs may not run now, whether or not there are any.
+    `paused` means that jobs may not run now, whether or not there are any. `lent_until` is the end
+    of "use this computer while I work", `finishing` that no job is taken after those that run.
+    `may_change`: the person who asks may pause and resume here; others may look.
     """
 
     state: AgentState
@@ -72,6 +93,10 @@ class AgentStatus(Struct, frozen=True, rename={"schema_": "schema"}):
     accepting: bool = False
     paused_by_hand: bool = False
     paused_until: float | None = None
+    lent_until: float | None = None
+    finishing: bool = False
+    may_change: bool = True
+    day: tuple[Span, ...] = ()
     notes: tuple[str, ...] = ()
     pausing: PausingStatus = PausingStatus()
     host: str = ""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import relative_path_problem
-from fallow.shared.messages import Action, Argv, Input, Script, Shell
+from fallow.shared.messages import Action, Argv, Container, Input, Script, Shell
 from fallow.shared.paths import open_beneath, resolve_beneath
 from fallow.shared.work.trees import copy_content, on_this_disk, remove_tree
 
@@ -72,6 +72,8 @@ def words_of(action: Action) -> tuple[str, ...]:
             return words
         case Script(name, _, _, args):
             return ("python3", f"./{name}", *args)
+        case Container():
+            raise FallowError("Containers cannot be run by this release")
 
 
 def _place(root: Path, each: Input, blob: Blob) -> None:

@@ -1,0 +1,102 @@
+"""What a client asks of the coordinator: one request each, answered by one reply (`replies`).
+
+Not what workstations say (`workstation`).
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from fallow.shared.batch import Batch
+from fallow.shared.messages.data import CHUNK
+
+
+class Content(Struct, frozen=True):
+    """One file behind a path of a batch: `below` is "" for a file, else its place in the folder."""
+
+    below: str
+    hash: str
+    size: int
+    executable: bool = False
+
+
+class Submit(Struct, frozen=True, tag="submit"):
+    """A batch and what its paths hold. `once` is the client's random word for this submission.
+
+    The reply is Need (upload these, then send the same again) or Submitted. Nothing is saved
+    before Submitted; the same `once` again gets the same answer.
+    """
+
+    batch: Batch
+    contents: dict[str, tuple[Content, ...]]
+    once: str
+    dry_run: bool = False
+
+
+class Kill(Struct, frozen=True, tag="kill"):
+    ref: str
+
+
+class Remove(Struct, frozen=True, tag="remove"):
+    ref: str
+
+
+class Status(Struct, frozen=True, tag="status"):
+    """All batches, or one with its jobs; `after` and `limit` page through the jobs."""
+
+    ref: str | None = None
+    jobs: bool = True
+    after: int = 0
+    limit: int | None = None
+
+
+class Nodes(Struct, frozen=True, tag="nodes"):
+    pass
+
+
+class Logs(Struct, frozen=True, tag="logs"):
+    """Output of one job: of its live attempt, or of the newest kept one. `offset` -1: the end."""
+
+    ref: str
+    stream: Literal["stdout", "stderr"] = "stdout"
+    attempt: int | None = None
+    offset: int = 0
+    limit: int = CHUNK
+
+
+class Pull(Struct, frozen=True, tag="pull"):
+    """The files that results consist of, job by job, from job number `after` on."""
+
+    ref: str
+    after: int = 0
+    limit: int = 500
+
+
+class Invite(Struct, frozen=True, tag="invite"):
+    """Make a token: `expires` is seconds from now, `local` allows a loopback-only address."""
+
+    role: Literal["workstation", "submitter", "admin"]
+    name: str | None = None
+    expires: float = 3600.0
+    uses: int = 1
+    local: bool = False
+
+
+class Keys(Struct, frozen=True, tag="keys"):
+    pass
+
+
+class Revoke(Struct, frozen=True, tag="revoke"):
+    name: str
+
+
+class Enrol(Struct, frozen=True, tag="enrol"):
+    """The only verb of a token's key: let this public key in."""
+
+    public_key: str
+    name: str
+
+
+ClientVerb: TypeAlias = (
+    Submit | Kill | Remove | Status | Nodes | Logs | Pull | Invite | Keys | Revoke | Enrol
+)

@@ -1,0 +1,174 @@
+"""What the coordinator replies to a client.
+
+Not the questions (`client`), nor how a reply is shown (`fallow.coordinator.render`).
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from fallow.shared.runs import OutputFile
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The words of a FallowError; `exit_code` as the command line has it."""
+
+    title: str
+    detail: str = ""
+    hint: str = ""
+    exit_code: int = 1
+
+
+class Done(Struct, frozen=True, tag="done"):
+    """It was done and is on disk; `text` says what in a sentence."""
+
+    text: str
+
+
+class Need(Struct, frozen=True, tag="need"):
+    hashes: tuple[str, ...]
+
+
+class Submitted(Struct, frozen=True, tag="submitted"):
+    namespace: str
+    batch: str
+    jobs: int
+    warnings: tuple[str, ...] = ()
+
+
+JobStateName = Literal[
+    "waiting",
+    "queued",
+    "staging",
+    "building",
+    "running",
+    "paused",
+    "collecting",
+    "stopping",
+    "held",
+    "exported",
+    "succeeded",
+    "failed",
+    "killed",
+]
+
+
+class JobStatus(Struct, frozen=True):
+    """One job as `status --json` shows it."""
+
+    name: str
+    state: JobStateName
+    attempts: int = 0
+    failures: int = 0
+    crashes: int = 0
+    evictions: int = 0
+    workstation: str | None = None
+    run_seconds: float = 0.0
+    paused_seconds: float = 0.0
+    progress: float | None = None
+    exit: str | None = None
+    reason: str | None = None
+
+
+class BatchStatus(Struct, frozen=True, omit_defaults=False):
+    """One batch as `status --json` shows it; `jobs` is None unless the batch was named."""
+
+    namespace: str
+    batch: str
+    owner: str
+    submitted: float
+    state: str
+    counts: dict[str, int]
+    eta_seconds: float | None = None
+    jobs: tuple[JobStatus, ...] | None = None
+
+
+class StatusReply(Struct, frozen=True, tag="status_reply"):
+    batches: tuple[BatchStatus, ...]
+
+
+class NodeStatus(Struct, frozen=True):
+    """One workstation as `nodes --json` shows it; times are wall-clock seconds."""
+
+    name: str
+    state: str
+    verdict: str
+    why: str
+    until: float | None
+    since: float | None
+    cpus: int
+    memory: int
+    gpus: int
+    capabilities: tuple[str, ...]
+    runs: tuple[str, ...]
+    last_report_seconds: float | None
+
+
+class NodesReply(Struct, frozen=True, tag="nodes_reply"):
+    nodes: tuple[NodeStatus, ...]
+
+
+class LogsReply(Struct, frozen=True, tag="logs_reply"):
+    """Bytes from `offset`; `live` is false once the attempt has ended and no more can come."""
+
+    data: bytes
+    offset: int
+    size: int
+    live: bool
+    attempt: int
+
+
+class JobResults(Struct, frozen=True):
+    """The files of one job (job name "" for the batch's own, such as build output)."""
+
+    job: str
+    state: JobStateName
+    files: tuple[OutputFile, ...]
+    folders: tuple[str, ...] = ()
+
+
+class PullReply(Struct, frozen=True, tag="pull_reply"):
+    """One page; `next` is the `after` of the following page, None on the last."""
+
+    namespace: str
+    batch: str
+    jobs: tuple[JobResults, ...]
+    next: int | None = None
+
+
+class InviteReply(Struct, frozen=True, tag="invite_reply"):
+    token: str
+    role: str
+    expires: float
+
+
+class KeyStatus(Struct, frozen=True):
+    name: str
+    role: str
+    public_key: str
+    created: float
+    revoked: float | None = None
+
+
+class KeysReply(Struct, frozen=True, tag="keys_reply"):
+    keys: tuple[KeyStatus, ...]
+
+
+class Enrolled(Struct, frozen=True, tag="enrolled"):
+    name: str
+    role: str
+
+
+ClientReply: TypeAlias = (
+    Failed
+    | Done
+    | Need
+    | Submitted
+    | StatusReply
+    | NodesReply
+    | LogsReply
+    | PullReply
+    | InviteReply
+    | KeysReply
+    | Enrolled
+)
