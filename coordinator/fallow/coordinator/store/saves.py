@@ -1,0 +1,60 @@
+"""What the coordinator's shell saves beside the core's records: commits, removals, people.
+
+Not the writing (`database`) nor the tables (`rows`). The core's own saves are in `records`.
+"""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from fallow.coordinator.people import KeyRecord, TokenRecord
+from fallow.coordinator.records import Save
+from fallow.coordinator.results import Deposit, Deposited
+from fallow.shared.ids import AttemptId
+from fallow.shared.runs import OutputFile
+
+
+class Committing(Struct, frozen=True):
+    """A commit into the results tree is about to begin."""
+
+    deposit: Deposit
+
+
+class Undone(Struct, frozen=True):
+    """That commit was not begun after all: something was missing."""
+
+    attempt: AttemptId
+
+
+class BuildOutputKept(Struct, frozen=True):
+    """A build's output lies beside the jobs of this batch."""
+
+    batch: str
+    file: OutputFile
+
+
+class Doomed(Struct, frozen=True):
+    """The results of this batch (already dropped) are to be removed."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+class Cleared(Struct, frozen=True):
+    """They have been removed."""
+
+    uid: str
+
+
+AnySave: TypeAlias = (
+    Save
+    | KeyRecord
+    | TokenRecord
+    | Committing
+    | Deposited
+    | Undone
+    | BuildOutputKept
+    | Doomed
+    | Cleared
+)
