@@ -34,9 +34,12 @@ PURE = {
     "fallow.shared.units",
     "fallow.shared.work",
     "fallow.shared.work.build",
+    "fallow.shared.work.orders",
     "fallow.shared.work.phases",
     "fallow.shared.work.run",
     "fallow.shared.work.run_words",
+    "fallow.shared.work.settings",
+    "fallow.shared.work.workload",
     "fallow.coordinator",
     "fallow.coordinator.alarms",
     "fallow.coordinator.asking",
@@ -69,7 +72,6 @@ PURE = {
     "fallow.tray.status",
     "fallow.tray.view",
     "fallow.tray.windows",
-    "fallow.tray.workload",
 }
 # As above from the day they appear; move the name up in the same commit.
 PURE_TO_COME = {

@@ -9,14 +9,13 @@ import pytest
 from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import JobSpec, Shell
-from fallow.shared.work import run_words
+from fallow.shared.work import machine, run_words
 from fallow.shared.work.ground import NOWHERE, Ground
 from fallow.shared.work.sandbox import SandboxAbility
-from fallow.tray import machine
-from fallow.tray.config import Jobs
+from fallow.shared.work.settings import Jobs
+from fallow.shared.work.spool import Spool
+from fallow.shared.work.workbench import Workbench
 from fallow.tray.records import Records
-from fallow.tray.spool import Spool
-from fallow.tray.workbench import Workbench
 from waiting import wait_until
 
 ONE, TWO = AttemptId("abcdefgh", 1, 1), AttemptId("abcdefgh", 2, 1)
@@ -40,7 +39,7 @@ class Bench:
         self.records = Records(folder, "boot")
         self.facts: list[tuple[AttemptId, run_words.Event]] = []
         self.bench = Workbench(
-            records=self.records,
+            folders=self.records,
             cache=BlobStore(folder / "cache", durable=False),
             spool=Spool(folder / "spool"),
             jobs=jobs,

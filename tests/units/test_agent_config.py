@@ -3,7 +3,8 @@
 import pytest
 
 from fallow.shared.errors import FallowError
-from fallow.tray.config import Config, Jobs, Offer, loads
+from fallow.shared.work.settings import Jobs
+from fallow.tray.config import Config, Offer, loads
 from fallow.tray.presence import Policy
 
 FULL = """

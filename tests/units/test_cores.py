@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallow.shared.work.cores import choose
-from fallow.tray.machine import cores
+from fallow.shared.work.machine import cores
 
 PLAIN = tuple(frozenset((each,)) for each in range(4))
 THREADS = tuple(frozenset((each, each + 4)) for each in range(4))

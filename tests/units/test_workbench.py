@@ -15,15 +15,14 @@ from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Argv, BuildSpec, Input, JobSpec, Tail
 from fallow.shared.runs import Exited
 from fallow.shared.transfer import NotMoved
-from fallow.shared.work import run_words
+from fallow.shared.work import files, run_words
 from fallow.shared.work.build import build_id
 from fallow.shared.work.sandbox import SandboxAbility
+from fallow.shared.work.settings import Jobs
+from fallow.shared.work.spool import Spool
 from fallow.shared.work.staging import make_work_folder
-from fallow.tray import files
-from fallow.tray.config import Jobs
+from fallow.shared.work.workbench import Workbench
 from fallow.tray.records import Records
-from fallow.tray.spool import Spool
-from fallow.tray.workbench import Workbench
 from waiting import wait_until
 
 EMPTY = hashlib.sha256(b"").hexdigest()
@@ -63,7 +62,7 @@ class Bench:
         self.carrier = Carried()
         self.facts: list[tuple[AttemptId, run_words.Event]] = []
         self.bench = Workbench(
-            records=self.records,
+            folders=self.records,
             cache=BlobStore(folder / "cache", durable=False),
             spool=self.spool,
             jobs=Jobs(sandbox="none"),

@@ -30,16 +30,18 @@ from fallow.shared.messages import Malformed, Resources, decode_for_agent, encod
 from fallow.shared.transfer import ClientEvent, DataClient, Progressed
 from fallow.shared.transport import ClientSocket, ConnectionEvent, Poller, Wire
 from fallow.shared.work import build as builds
-from fallow.shared.work import ground, phases, run_words
+from fallow.shared.work import files, ground, machine, phases, run_words
 from fallow.shared.work.build import build_id
+from fallow.shared.work.deliveries import Carried
 from fallow.shared.work.run import Refused
 from fallow.shared.work.sandbox import SandboxAbility, probe
+from fallow.shared.work.spool import Spool
+from fallow.shared.work.workbench import Workbench
 from fallow.tray import core_words as words
-from fallow.tray import files, machine, records
+from fallow.tray import records
 from fallow.tray.cache import distrust_after_boot, make_room
 from fallow.tray.config import Config
 from fallow.tray.core import Core, Settings
-from fallow.tray.deliveries import Carried
 from fallow.tray.eyes import Eyes
 from fallow.tray.local import (
     Activity,
@@ -68,9 +70,7 @@ from fallow.tray.membership import (
 from fallow.tray.pausing import pausing
 from fallow.tray.records import PauseRecord, Records
 from fallow.tray.show import Pids, show
-from fallow.tray.spool import Spool
 from fallow.tray.status import AgentStatus
-from fallow.tray.workbench import Workbench
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Agent:
             self._clock, on_event=self._take, on_turn=self._turn, deadline=self._deadline
         )
         self._bench = Workbench(
-            records=self._records,
+            folders=self._records,
             cache=self._cache,
             spool=Spool(data_dir / "spool"),
             jobs=config.jobs,

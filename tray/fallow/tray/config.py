@@ -8,12 +8,13 @@ import difflib
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
 from fallow.shared import units
 from fallow.shared.errors import FallowError
+from fallow.shared.work.settings import Jobs
 from fallow.tray.presence import Policy
 
 
@@ -27,14 +28,6 @@ class Offer(Struct, frozen=True):
     cpus: int | None = None
     memory: float = 0.8
     disk_reserve: int = 10 << 30
-
-
-class Jobs(Struct, frozen=True):
-    """How jobs run here."""
-
-    sandbox: Literal["auto", "bubblewrap", "none"] = "auto"
-    read_only: tuple[str, ...] = ()
-    nice: int = 19
 
 
 class Config(Struct, frozen=True):

@@ -36,11 +36,11 @@ from fallow.shared.work import build as builds
 from fallow.shared.work import phases, run, run_words
 from fallow.shared.work.build import Build, build_id, is_build
 from fallow.shared.work.phases import Run
+from fallow.shared.work.workload import Workload, memory_of
 from fallow.tray import core_words as words
 from fallow.tray import session as sessions
 from fallow.tray.presence import Facts, Pause, Policy, Reading, inhibiting, judge
 from fallow.tray.session import Open, Session
-from fallow.tray.workload import Workload, memory_of
 
 SILENT_AFTER = 30.0  # seconds; sensors are read every few
 REPORT_WITHIN = 0.05  # seconds; of a short job only its end is reported
@@ -316,12 +316,13 @@ class Core:
             case Withdraw(n, attempt, why, grace):
                 self.session = sessions.heard(self.session, n)
                 self.work.changed = True
-                effects = self.work.happened(attempt, run_words.Withdrawn(why, grace), now)
-                return effects + self.work.reconcile(now)
+                withdrawn = run_words.Withdrawn(why, grace)
+                effects = self.work.happened(attempt, withdrawn, now)
+                return [*effects, *self.work.reconcile(now)]
             case Accepted(attempt):
-                return self.work.happened(attempt, run_words.Accepted(), now)
+                return [*self.work.happened(attempt, run_words.Accepted(), now)]
             case Missing(attempt):
-                return self.work.happened(attempt, run_words.Lacking(), now)
+                return [*self.work.happened(attempt, run_words.Lacking(), now)]
             case Ack(seq, forget):
                 return self._acknowledged(seq, forget, now)
             case Tail():
@@ -332,8 +333,8 @@ class Core:
             return []
         refusal = self._refusal(job)
         if refusal is not None:
-            return self.work.add(run.give_back(attempt, job, *refusal))
-        return self.work.add(run.start(attempt, job, now))
+            return [*self.work.add(run.give_back(attempt, job, *refusal))]
+        return [*self.work.add(run.start(attempt, job, now))]
 
     def _refusal(self, job: JobSpec) -> tuple[DeclineReason, str] | None:
         if self.stopping:

@@ -10,11 +10,13 @@ from msgspec import Struct
 
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import AgentMessage, CoordinatorMessage, Tail
-from fallow.shared.moments import Deadline
 from fallow.shared.work import run_words
-from fallow.shared.work.build import Build
-from fallow.shared.work.phases import Run
+from fallow.shared.work.orders import ForgetInputs as ForgetInputs
+from fallow.shared.work.orders import Order as Order
+from fallow.shared.work.orders import SaveBuild as SaveBuild
+from fallow.shared.work.orders import SaveRun as SaveRun
 from fallow.tray.presence import Reading
+from fallow.tray.wishes import Wishes
 
 
 class Seen(Struct, frozen=True):
@@ -43,8 +45,22 @@ class PauseAsked(Struct, frozen=True):
     seconds: float | None
 
 
+class LendAsked(Struct, frozen=True):
+    """The owner lends the computer for so many seconds, even while working on it."""
+
+    seconds: float
+
+
+class EjectAsked(Struct, frozen=True):
+    """The owner sends the jobs elsewhere."""
+
+
+class FinishAsked(Struct, frozen=True):
+    """The owner wants no more jobs after those that run."""
+
+
 class ResumeAsked(Struct, frozen=True):
-    """The owner ends the pause."""
+    """The owner takes back whatever was asked for by hand."""
 
 
 class Joined(Struct, frozen=True):
@@ -91,6 +107,9 @@ Event: TypeAlias = (
     | SourceGone
     | Woke
     | PauseAsked
+    | LendAsked
+    | EjectAsked
+    | FinishAsked
     | ResumeAsked
     | Joined
     | Connected
@@ -103,42 +122,16 @@ Event: TypeAlias = (
 )
 
 
-class Order(Struct, frozen=True):
-    """Do this for a run or a build."""
+class SaveWishes(Struct, frozen=True):
+    """Remember what the owner asked for by hand."""
 
-    attempt: AttemptId
-    effect: run_words.Effect
-
-
-class SaveRun(Struct, frozen=True):
-    """Write this record before anything that follows is done."""
-
-    run: Run
-
-
-class SaveBuild(Struct, frozen=True):
-    """Write this record before anything that follows is done."""
-
-    build: Build
-
-
-class SavePause(Struct, frozen=True):
-    """Remember the owner's pause: a deadline, for ever, or none."""
-
-    pause: Deadline | None
-    forever: bool
+    wishes: Wishes
 
 
 class HoldTraffic(Struct, frozen=True):
     """Move no bytes (or move them again) on the data socket."""
 
     held: bool
-
-
-class ForgetInputs(Struct, frozen=True):
-    """Nobody needs this batch's inputs here any more."""
-
-    batch: str
 
 
 class Send(Struct, frozen=True):
@@ -165,7 +158,7 @@ Effect: TypeAlias = (
     Order
     | SaveRun
     | SaveBuild
-    | SavePause
+    | SaveWishes
     | HoldTraffic
     | ForgetInputs
     | Send

@@ -1,8 +1,8 @@
 """Carries out the orders for runs and builds: blobs, files, processes. Tells what came of them.
 
-Not the decisions (`core`) nor the loop (`agent`). All methods are for the loop's thread; what is
-slow goes to the workshop or the data thread, whose answers come back as posted facts. For a job
-with next to no files, going there would cost more than doing it.
+Not the decisions (`workload`) nor the loop around it: an agent's, or a local run's. All methods are
+for the loop's thread; what is slow goes to the workshop or the data thread, whose answers come back
+as posted facts. For a job with next to no files, going there would cost more than doing it.
 """
 
 import contextlib
@@ -20,20 +20,18 @@ from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import JobSpec, Tail, Tailed
 from fallow.shared.runs import Crashed, Exit, Exited, Progress
-from fallow.shared.work import processes, run_words
+from fallow.shared.work import files, processes, run_words
 from fallow.shared.work.build import is_build
 from fallow.shared.work.cores import Core, choose
+from fallow.shared.work.deliveries import Deliveries
 from fallow.shared.work.ground import NOWHERE, Ground
 from fallow.shared.work.phases import Process
 from fallow.shared.work.processes import Handle, Identity, NeverStarted, Vanished
 from fallow.shared.work.sandbox import SandboxAbility, SandboxPlan, plan_for
+from fallow.shared.work.settings import Jobs
+from fallow.shared.work.spool import Spool
 from fallow.shared.work.staging import words_of
-from fallow.tray import files
-from fallow.tray.config import Jobs
-from fallow.tray.deliveries import Deliveries
-from fallow.tray.records import Records
-from fallow.tray.spool import Spool
-from fallow.tray.workshop import Workshop
+from fallow.shared.work.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +48,13 @@ class Watcher(Protocol):
     def unwatch(self, source: int) -> None: ...
 
 
+class Folders(Protocol):
+    """Where each run and each build has its folder."""
+
+    def folder(self, attempt: AttemptId) -> Path: ...
+    def build_folder(self, batch: str) -> Path: ...
+
+
 class Workbench:
     """Everything that is being done for runs and builds on this workstation.
 
@@ -59,7 +64,7 @@ class Workbench:
     def __init__(
         self,
         *,
-        records: Records,
+        folders: Folders,
         cache: BlobStore,
         spool: Spool,
         jobs: Jobs,
@@ -73,7 +78,7 @@ class Workbench:
         cores: Sequence[Core] = (),
         covered: tuple[str, ...] = (),
     ) -> None:
-        self._records = records
+        self._folders = folders
         self._cache = cache
         self._spool = spool
         self._jobs = jobs
@@ -197,7 +202,7 @@ class Workbench:
         name = "stdout.txt" if question.stream == "stdout" else "stderr.txt"
         limit = min(max(question.limit, 0), _LONGEST_TAIL)
         try:
-            with (self._records.folder(question.attempt) / name).open("rb") as file:
+            with (self._folders.folder(question.attempt) / name).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 offset = max(size - limit, 0) if question.offset < 0 else min(question.offset, size)
                 file.seek(offset)
@@ -227,16 +232,16 @@ class Workbench:
 
     def _work_of(self, attempt: AttemptId, job: JobSpec) -> Path:
         if self._in_place and job.build is not None:
-            return self._records.build_folder(attempt.batch) / "work"
-        return self._records.folder(attempt) / "work"
+            return self._folders.build_folder(attempt.batch) / "work"
+        return self._folders.folder(attempt) / "work"
 
     def _place(self, attempt: AttemptId, job: JobSpec, say: Post) -> None:
-        folder, work = self._records.folder(attempt), self._work_of(attempt, job)
+        folder, work = self._folders.folder(attempt), self._work_of(attempt, job)
         try:
             if is_build(attempt):
                 files.place_build(folder, work, job, self._cache.path)
             else:
-                tree = self._records.build_folder(attempt.batch) / "tree"
+                tree = self._folders.build_folder(attempt.batch) / "tree"
                 files.place_run(folder, work, job, self._cache.path, tree if job.build else None)
         except Exception as error:
             say(attempt, run_words.StagingFailed(_say(error)))
@@ -246,7 +251,7 @@ class Workbench:
     def _begin_to_collect(self, attempt: AttemptId, job: JobSpec, keep: bool) -> None:
         handle = self._let_go(attempt)
         followed = self._ability.kind == "bubblewrap" and attempt not in self._restored
-        if followed and not is_build(attempt) and files.left_little(self._records.folder(attempt)):
+        if followed and not is_build(attempt) and files.left_little(self._folders.folder(attempt)):
             self._collect(attempt, job, handle, keep, self._tell)
         else:
             self._workshop.do(
@@ -257,7 +262,7 @@ class Workbench:
     def _collect(
         self, attempt: AttemptId, job: JobSpec, handle: Handle | None, keep: bool, say: Post
     ) -> None:
-        folder, work = self._records.folder(attempt), self._work_of(attempt, job)
+        folder, work = self._folders.folder(attempt), self._work_of(attempt, job)
         try:
             if handle is not None:
                 left = handle.containment.kill().left
@@ -292,7 +297,7 @@ class Workbench:
         self.deliveries.upload(attempt, items)
 
     def _clear_work(self, attempt: AttemptId, job: JobSpec) -> None:
-        places = [self._records.folder(attempt) / "scratch", *self._own_work(attempt, job)]
+        places = [self._folders.folder(attempt) / "scratch", *self._own_work(attempt, job)]
 
         def clear() -> None:
             for place in places:
@@ -302,7 +307,7 @@ class Workbench:
 
     def _own_work(self, attempt: AttemptId, job: JobSpec | None) -> list[Path]:
         """Its work folder, unless that is shared and somebody else may be in it."""
-        own = self._records.folder(attempt) / "work"
+        own = self._folders.folder(attempt) / "work"
         if job is None or attempt not in self._placed:
             return [own]
         self._placed.discard(attempt)
@@ -329,7 +334,7 @@ class Workbench:
             handle.close()
         self._from_before.discard(attempt)
         self._spent.pop(attempt, None)
-        folder = self._records.folder(attempt)
+        folder = self._folders.folder(attempt)
         places = [folder / "scratch", *self._own_work(attempt, job)] if whole is None else [whole]
 
         def clear() -> None:
@@ -342,7 +347,7 @@ class Workbench:
         self._workshop.do(self._bench(attempt, job), clear)
 
     def _forget(self, attempt: AttemptId) -> None:
-        folder = self._records.folder(attempt)
+        folder = self._folders.folder(attempt)
         # Without its record it is gone, whatever happens to the rest.
         (folder / ("build.json" if is_build(attempt) else "run.json")).unlink(missing_ok=True)
         self._drop(attempt, None, folder)
@@ -352,7 +357,7 @@ class Workbench:
     # --- processes ---
 
     def _spawn(self, attempt: AttemptId, job: JobSpec) -> None:
-        folder, work = self._records.folder(attempt), self._work_of(attempt, job)
+        folder, work = self._folders.folder(attempt), self._work_of(attempt, job)
         try:
             plan = self._plan(work, folder / "scratch", job.network)
             order = _order_of(attempt, job, plan, folder, self._jobs.nice)
@@ -415,7 +420,7 @@ class Workbench:
         return "the sandbox could not be made: " + (tail.strip().splitlines() or ["?"])[-1]
 
     def _adopt(self, attempt: AttemptId, job: JobSpec, process: Process) -> None:
-        status = _status_of(self._records.folder(attempt))
+        status = _status_of(self._folders.folder(attempt))
         if process.boot_id != self._boot_id:
             self._tell(attempt, run_words.Ended(Crashed()))
             return
@@ -433,7 +438,7 @@ class Workbench:
             self._tell(attempt, run_words.Ended(_exit(ending)))
 
     def _find(self, attempt: AttemptId, job: JobSpec) -> None:
-        identity = processes.find(_status_of(self._records.folder(attempt)))
+        identity = processes.find(_status_of(self._folders.folder(attempt)))
         if identity is None:
             self._tell(attempt, run_words.Placed())
             return

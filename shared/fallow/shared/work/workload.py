@@ -1,6 +1,6 @@
 """The runs and builds of a workstation: what they need of each other.
 
-Not whether they may run (`core` judges the desk) nor the life of a single one (`run`, `build`).
+Not whether they may run (an agent's core judges the desk) nor the life of one (`run`, `build`).
 A batch's build starts when the first run needs it, serves all, and ends when none wants it.
 """
 
@@ -12,10 +12,10 @@ from fallow.shared.ids import AttemptId
 from fallow.shared.messages import JobSpec, Resources
 from fallow.shared.moments import Moment
 from fallow.shared.work import build as builds
+from fallow.shared.work import orders as words
 from fallow.shared.work import phases, run, run_words
 from fallow.shared.work.build import Build, build_id, is_build
 from fallow.shared.work.phases import Run
-from fallow.tray import core_words as words
 
 _IN_PLACE = (
     phases.Placing,

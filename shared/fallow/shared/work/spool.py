@@ -13,9 +13,8 @@ from pathlib import Path
 from fallow.shared.blobs import BlobStore, hash_file
 from fallow.shared.errors import FallowError
 from fallow.shared.messages import decode_manifest, encode
-from fallow.shared.work import outputs, staging
+from fallow.shared.work import files, outputs, staging
 from fallow.shared.work.trees import on_this_disk, remove_tree
-from fallow.tray import files
 
 
 class Spool:
