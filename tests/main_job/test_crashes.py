@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fallow.coordinator.results import Deposit
+from fallow.coordinator.deposits import Deposit
 from fallow.coordinator.store import NAME, Committing, Doomed, Store
 from fallow.shared.messages import JobSpec
 from fallow.shared.runs import Exited

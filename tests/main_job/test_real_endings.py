@@ -15,8 +15,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from fallow.coordinator.deposits import RECORD
 from fallow.coordinator.records import BatchRecord
-from fallow.coordinator.results import RECORD
 from fallow.shared.clock import boot_id
 from fallow.shared.work import processes
 from main_job.conftest import Coordinator

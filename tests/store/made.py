@@ -5,8 +5,9 @@ Not fixtures: functions that make one record in a line.
 
 from msgspec.structs import replace
 
+from fallow.coordinator.deposits import Deposit, Deposited
 from fallow.coordinator.records import AttemptRecord, BatchRecord, JobRecord, Live, Queued
-from fallow.coordinator.results import Deposit, Deposited, Results
+from fallow.coordinator.results import Results
 from fallow.shared.batch import Batch, Command, CommandJob, Meta
 from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId, JobId

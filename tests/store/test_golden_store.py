@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from fallow.coordinator.core import Core
+from fallow.coordinator.deposits import Deposited
 from fallow.coordinator.people import KeyRecord, TokenRecord
 from fallow.coordinator.records import (
     Active,
@@ -22,7 +23,6 @@ from fallow.coordinator.records import (
     Loaded,
     NodeRecord,
 )
-from fallow.coordinator.results import Deposited
 from fallow.coordinator.schema import MIGRATIONS
 from fallow.coordinator.store import AnySave, BuildOutputKept, Committing, Doomed, Store
 from fallow.shared.ids import AttemptId, JobId

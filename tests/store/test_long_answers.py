@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from fallow.coordinator.answers import Answers
 from fallow.coordinator.core import Core
-from fallow.coordinator.results import Deposited
+from fallow.coordinator.deposits import Deposited
 from fallow.coordinator.store import Store
 from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fallow.coordinator.results import BadManifest, Deposit, Deposited, Results, Unusable
+from fallow.coordinator.deposits import Deposit, Deposited, Unusable
+from fallow.coordinator.manifests import BadManifest
+from fallow.coordinator.results import Results
 from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import encode

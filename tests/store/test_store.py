@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from fallow.coordinator.deposits import Deposited
 from fallow.coordinator.people import KeyRecord, TokenRecord
 from fallow.coordinator.records import (
     Active,
@@ -25,7 +26,6 @@ from fallow.coordinator.records import (
     NodeRecord,
     Queued,
 )
-from fallow.coordinator.results import Deposited
 from fallow.coordinator.store import (
     NAME,
     BuildOutputKept,

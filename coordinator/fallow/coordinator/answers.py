@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from fallow.coordinator.core import Core
+from fallow.coordinator.manifests import ATTEMPTS
 from fallow.coordinator.records import (
     AttemptRecord,
     Collecting,
@@ -18,7 +19,7 @@ from fallow.coordinator.records import (
     Live,
     Stopping,
 )
-from fallow.coordinator.results import ATTEMPTS, build_output_name
+from fallow.coordinator.results import build_output_name
 from fallow.coordinator.store import Store
 from fallow.coordinator.world import LiveBatch
 from fallow.shared.blobs import BlobStore

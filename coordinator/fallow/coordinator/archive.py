@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from fallow.coordinator.results import Deposit, Deposited, Results, Unusable
+from fallow.coordinator.deposits import Deposit, Deposited, Unusable
+from fallow.coordinator.results import Results
 from fallow.shared.runs import OutputFile
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from fallow.coordinator.archive import Archive, Task, Tidy
-from fallow.coordinator.results import Deposit, Deposited
+from fallow.coordinator.deposits import Deposit, Deposited
 from fallow.coordinator.store import AnySave, Committing, Store
 from fallow.shared.messages import ClientReply, CoordinatorMessage, Reply, encode
 from fallow.shared.transport import ServerSocket

@@ -14,27 +14,29 @@ new one replaces.
 """
 
 import errno
-import hashlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
-from fallow.shared.ids import AttemptId, relative_path_problem
+from fallow.coordinator.deposits import (
+    RECORD,
+    Deposit,
+    Deposited,
+    Unusable,
+    as_listed,
+    attempt_file,
+)
+from fallow.coordinator.laying import make_folders, place, sync, write
+from fallow.coordinator.manifests import ATTEMPTS, BadManifest, checked
 from fallow.shared.messages import Malformed, decode_manifest
-from fallow.shared.runs import Exit, Manifest, OutputFile
+from fallow.shared.runs import Manifest
 
-RECORD = "attempt.json"
-ATTEMPTS = ".attempts"
 _STAGING = ".staging"
-_OURS = {RECORD, ATTEMPTS}
-_HASH = re.compile(r"[0-9a-f]{64}")
 _LONGEST_MANIFEST = 256 << 20  # bytes: some two million files
 # What a path is to blame for, not the disk: too long, or not for this file system.
 _FAULT_OF_NAMES = {
@@ -46,55 +48,12 @@ _FAULT_OF_NAMES = {
     errno.EISDIR,
 }
 
-Outcome = Literal["result", "failed"]
-
 
 class Blobs(Protocol):
     """What the results tree needs of the blob store."""
 
     def has(self, hash: str) -> bool: ...
     def path(self, hash: str) -> Path: ...
-
-
-class BadManifest(Exception):
-    """A workstation listed outputs that cannot be a folder; the text says why."""
-
-
-class Deposit(Struct, frozen=True, kw_only=True):
-    """Everything a commit must know, saved before it begins. Times are wall-clock seconds.
-
-    `inputs` maps places below `input/` to SHA-256 in hex.
-    """
-
-    attempt: AttemptId
-    outcome: Outcome
-    namespace: str
-    batch: str
-    job: str
-    owner: str
-    workstation: str
-    manifest: str | None
-    exit: Exit
-    started: float | None
-    ended: float | None
-    run_seconds: float
-    paused_seconds: float
-    inputs: dict[str, str]
-
-
-class Deposited(Struct, frozen=True):
-    """What the commit put into the job's folder, attempt.json included."""
-
-    deposit: Deposit
-    files: tuple[OutputFile, ...]
-    folders: tuple[str, ...]
-
-
-class Unusable(Struct, frozen=True):
-    """This attempt's files cannot be a folder here, whoever tries; nothing was changed."""
-
-    deposit: Deposit
-    why: str
 
 
 def no_crash(step: str) -> None:
@@ -160,14 +119,14 @@ class Results:
         in_staging = set(fresh)
         # All are forced to disk together: what the first one waits for is most of the others'.
         for path in fresh:
-            _sync(path)
+            sync(path)
         self._at("assembled")
         changed: dict[Path, None] = {}
         for deposit in deposits:
             assembled = self._stage(deposit, "new") / RECORD in in_staging
             changed.update(dict.fromkeys(self._install(deposit, assembled)))
         for folder in changed:
-            _sync(folder)
+            sync(folder)
         self._at("parents synced")
         return done
 
@@ -191,7 +150,7 @@ class Results:
         fresh = self._staging / f"build-{os.urandom(8).hex()}"
         fresh.mkdir()
         try:
-            _place(self._blobs.path(log), fresh / name)
+            place(self._blobs.path(log), fresh / name)
             os.replace(fresh / name, folder / name)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -214,14 +173,14 @@ class Results:
     def _read(self, manifest: str | None) -> Manifest:
         if manifest is None:
             return Manifest()
-        place = self._blobs.path(manifest)
-        if place.stat().st_size > _LONGEST_MANIFEST:
+        where = self._blobs.path(manifest)
+        if where.stat().st_size > _LONGEST_MANIFEST:
             raise BadManifest("its list of outputs is too long")
         try:
-            read = decode_manifest(place.read_bytes())
+            read = decode_manifest(where.read_bytes())
         except Malformed as error:
             raise BadManifest(f"its list of outputs cannot be read: {error}") from None
-        return _checked(read)
+        return checked(read)
 
     def _stage(self, deposit: Deposit, which: str) -> Path:
         return self._staging / f"{deposit.attempt}.{which}"
@@ -229,7 +188,7 @@ class Results:
     def _assemble(self, deposit: Deposit, fresh: list[Path]) -> Deposited:
         manifest = self._read(deposit.manifest)
         record = attempt_file(deposit, manifest)
-        listed = (*manifest.files, _listed(record))
+        listed = (*manifest.files, as_listed(record))
         if self._installed(deposit):
             return Deposited(deposit, listed, manifest.folders)
         new = self._stage(deposit, "new")
@@ -246,14 +205,14 @@ class Results:
         folders = {*tops, new / ATTEMPTS} if failed else {new}
         for top in tops:
             for below in manifest.folders:
-                _make_folders(top, below, folders)
+                make_folders(top, below, folders)
         for file in manifest.files:
             source = self._blobs.path(file.hash) if file.size else None
             for top in tops:
                 if "/" in file.path:
-                    _make_folders(top, file.path.rpartition("/")[0], folders)
-                _place(source, top / file.path, file.executable)
-        _write(new / RECORD, record)
+                    make_folders(top, file.path.rpartition("/")[0], folders)
+                place(source, top / file.path, file.executable)
+        write(new / RECORD, record)
         self._keep(new / RECORD, listed[-1].hash)
         if failed:
             os.link(new / RECORD, tops[1] / RECORD)
@@ -319,116 +278,3 @@ class _Whose(Struct):
 
 def build_output_name(workstation: str) -> str:
     return f"build_output_{workstation}.txt"
-
-
-def attempt_file(deposit: Deposit, manifest: Manifest) -> bytes:
-    """The text of attempt.json; the same deposit always gives the same bytes."""
-    content = {
-        "schema": 1,
-        "id": str(deposit.attempt),
-        "namespace": deposit.namespace,
-        "batch": deposit.batch,
-        "job": deposit.job,
-        "owner": deposit.owner,
-        "attempt": deposit.attempt.number,
-        "workstation": deposit.workstation,
-        "succeeded": deposit.outcome == "result",
-        "exit": deposit.exit,
-        "started": _iso(deposit.started),
-        "ended": _iso(deposit.ended),
-        "run_seconds": round(deposit.run_seconds, 3),
-        "paused_seconds": round(deposit.paused_seconds, 3),
-        "inputs": deposit.inputs,
-        "outputs": {file.path: {"sha256": file.hash, "size": file.size} for file in manifest.files},
-        "notes": manifest.notes,
-    }
-    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
-
-
-def _listed(record: bytes) -> OutputFile:
-    return OutputFile(RECORD, hashlib.sha256(record).hexdigest(), len(record))
-
-
-def _iso(wall: float | None) -> str | None:
-    if wall is None:
-        return None
-    return datetime.fromtimestamp(wall).astimezone().isoformat(timespec="milliseconds")
-
-
-def _checked(manifest: Manifest) -> Manifest:
-    """The manifest with names that are ours moved aside; BadManifest when it is no folder."""
-    files: list[OutputFile] = []
-    for file in manifest.files:
-        if not _HASH.fullmatch(file.hash) or file.size < 0:
-            raise BadManifest(f"what {file.path!r} holds is no hash")
-        files.append(msgspec.structs.replace(file, path=_aside(_sound(file.path))))
-    folders = tuple(_aside(_sound(folder)) for folder in manifest.folders)
-    leaves = {file.path for file in files}
-    if len(leaves) != len(files):
-        raise BadManifest("it lists a file twice")
-    for path in (*leaves, *folders):
-        parts = path.split("/")
-        for depth in range(1, len(parts)):
-            if "/".join(parts[:depth]) in leaves:
-                raise BadManifest(f"{path!r} lies below a file")
-    if leaves & set(folders):
-        raise BadManifest("it lists a file and a folder of one name")
-    return Manifest(tuple(files), folders, manifest.notes)
-
-
-def _sound(path: str) -> str:
-    problem = relative_path_problem(path)
-    if problem:
-        raise BadManifest(f"the output {path!r} {problem}")
-    return path
-
-
-def _aside(path: str) -> str:
-    first, slash, rest = path.partition("/")
-    return f"{first}.from_job{slash}{rest}" if first in _OURS else path
-
-
-def _make_folders(top: Path, below: str, made: set[Path]) -> None:
-    folder = top
-    for part in below.split("/"):
-        folder = folder / part
-        if folder not in made:
-            folder.mkdir(exist_ok=True)
-            made.add(folder)
-
-
-def _place(source: Path | None, target: Path, executable: bool = False) -> None:
-    """Make `target` a read-only file with the content of `source` (None: empty)."""
-    mode = 0o555 if executable else 0o444
-    if source is None:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
-        return
-    if not executable:
-        try:
-            os.link(source, target)
-        except OSError as error:
-            # Too many links, another file system, or a file system without links.
-            if error.errno not in {errno.EMLINK, errno.EXDEV, errno.EPERM, errno.ENOTSUP}:
-                raise
-        else:
-            os.chmod(target, mode)
-            return
-    with open(source, "rb") as reader, open(target, "xb") as writer:
-        shutil.copyfileobj(reader, writer, 1 << 20)
-        writer.flush()
-        os.fchmod(writer.fileno(), mode)
-        os.fsync(writer.fileno())
-
-
-def _write(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from fallow.coordinator.answers import Answers
 from fallow.coordinator.archive import Archive, BatchRemoved, Broken, BuildOutputPut
 from fallow.coordinator.config import Settings, advertised
 from fallow.coordinator.core import Core
+from fallow.coordinator.deposits import Deposit, Deposited, Unusable
 from fallow.coordinator.events import (
     Answer,
     Commit,
@@ -30,17 +31,11 @@ from fallow.coordinator.events import (
     Step,
     ToNode,
 )
+from fallow.coordinator.manifests import BadManifest
 from fallow.coordinator.outbox import Outbox, Peer
 from fallow.coordinator.people import People
 from fallow.coordinator.reception import Place, Reception
-from fallow.coordinator.results import (
-    BadManifest,
-    Deposit,
-    Deposited,
-    Results,
-    Unusable,
-    no_crash,
-)
+from fallow.coordinator.results import Results, no_crash
 from fallow.coordinator.store import (
     NAME,
     BuildOutputKept,

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import msgspec
 
+from fallow.coordinator.deposits import Deposit, Deposited
 from fallow.coordinator.people import KeyRecord, TokenRecord
 from fallow.coordinator.records import BatchRecord, BuildRecord, Loaded, NodeRecord
-from fallow.coordinator.results import Deposit, Deposited
 from fallow.coordinator.schema import MIGRATIONS
 from fallow.coordinator.store import rows
 from fallow.coordinator.store.rows import Row

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from fallow.coordinator.deposits import Deposited
 from fallow.coordinator.people import KeyRecord, TokenRecord
 from fallow.coordinator.records import (
     AttemptRecord,
@@ -23,7 +24,6 @@ from fallow.coordinator.records import (
     Live,
     NodeRecord,
 )
-from fallow.coordinator.results import Deposited
 from fallow.coordinator.store.saves import (
     AnySave,
     BuildOutputKept,

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from fallow.coordinator.deposits import Deposit, Deposited
 from fallow.coordinator.people import KeyRecord, TokenRecord
 from fallow.coordinator.records import Save
-from fallow.coordinator.results import Deposit, Deposited
 from fallow.shared.ids import AttemptId
 from fallow.shared.runs import OutputFile
 
