@@ -108,7 +108,7 @@ NODE = m.NodeStatus(
 )
 
 TO_COORDINATOR: list[m.AgentMessage] = [
-    m.Hello("host", "boot", 1, "0.1.0", m.Resources(8, 2**34, 1, 2**40, ("gfortran",))),
+    m.Hello("host", "boot", 1, "0.1.0", m.Resources(8, 2**34, 1, 2**40, ("gfortran",), ("bob",))),
     m.Report(
         *(3, 7, 2, VERDICT, True),
         (m.BuildReport("k3f9a2c1", B, "failed", C, 10, "exit 2"),),
@@ -132,6 +132,12 @@ REQUESTS: list[m.ClientVerb] = [
     m.Submit(PYTHON, {}, "once again"),
     m.Kill("ana_cfd:channel/re100"),
     m.Remove("channel"),
+    m.Hold("channel/re100"),
+    m.Release("channel"),
+    m.Retry("channel", "lost", True),
+    m.Drain("desk1", True),
+    m.Undrain("desk1"),
+    m.Why("channel/re100"),
     m.Status("channel", False, 10, 20),
     m.Nodes(),
     m.Logs("channel/re100", "stderr", 2, -1, 10),
@@ -148,6 +154,18 @@ REPLIES: list[m.ClientReply] = [
     m.Submitted("ana_cfd", "channel", 24, ("no workstation yet",)),
     m.StatusReply((STATUS,)),
     m.NodesReply((NODE,)),
+    m.WhyReply(
+        "ana_cfd:channel/re100",
+        "queued",
+        "somebody is there",
+        (m.Obstacle("desk1", "owner", "does not take jobs now: you are here"),),
+        "wait",
+        "tray lend 1h",
+        "desk1",
+        3,
+        4,
+        5,
+    ),
     m.LogsReply(b"\x00text", 10, 20, True, 2),
     m.PullReply(
         "ana_cfd",

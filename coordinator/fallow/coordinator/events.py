@@ -14,13 +14,19 @@ from fallow.shared.messages import (
     Bye,
     ClientReply,
     CoordinatorMessage,
+    Drain,
     Hello,
+    Hold,
     Kill,
     Nodes,
+    Release,
     Remove,
     Report,
+    Retry,
     Status,
     Submit,
+    Undrain,
+    Why,
 )
 from fallow.shared.runs import Exit
 
@@ -54,12 +60,16 @@ class Submission(Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
+Change: TypeAlias = Kill | Remove | Hold | Release | Retry | Drain | Undrain
+"""What people want changed."""
+
+
 class ClientAsked(Struct, frozen=True):
     """Any other question the core answers; exactly one Answer comes back for `reply`."""
 
     reply: int
     caller: Caller
-    body: Kill | Remove | Status | Nodes
+    body: Change | Status | Nodes | Why
 
 
 class Committed(Struct, frozen=True):

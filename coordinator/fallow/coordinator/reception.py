@@ -34,9 +34,11 @@ from fallow.shared.messages import (
     Bye,
     ClientVerb,
     Done,
+    Drain,
     Enrol,
     Failed,
     Hello,
+    Hold,
     Invite,
     Keys,
     KeysReply,
@@ -46,14 +48,18 @@ from fallow.shared.messages import (
     Nodes,
     Pull,
     Rejected,
+    Release,
     Remove,
     Reply,
     Report,
     Request,
+    Retry,
     Revoke,
     Status,
     Submit,
     Tailed,
+    Undrain,
+    Why,
     decode_from,
 )
 from fallow.shared.moments import Moment
@@ -130,7 +136,18 @@ class Reception:
         match body:
             case Submit():
                 self._submit(reply, who, body)
-            case Kill() | Remove() | Status() | Nodes():
+            case (
+                Kill()
+                | Remove()
+                | Hold()
+                | Release()
+                | Retry()
+                | Drain()
+                | Undrain()
+                | Why()
+                | Status()
+                | Nodes()
+            ):
                 self._handle(ClientAsked(reply, _caller(who), body))
             case Logs():
                 self._answers.logs(reply, body, now.boot)

@@ -11,13 +11,17 @@ from fallow.shared.batch import Checkpoint, OnOwnerReturn
 
 
 class Resources(Struct, frozen=True):
-    """What a workstation offers: physical cores, bytes of memory, bytes of disk, words."""
+    """What a workstation offers: physical cores, bytes of memory, bytes of disk, words.
+
+    `not_from` are people whose jobs it does not run.
+    """
 
     cpus: int
     memory: int
     gpus: int = 0
     disk: int = 0
     capabilities: tuple[str, ...] = ()
+    not_from: tuple[str, ...] = ()
 
 
 class Input(Struct, frozen=True):

@@ -41,6 +41,50 @@ class Remove(Struct, frozen=True, tag="remove"):
     ref: str
 
 
+class Hold(Struct, frozen=True, tag="hold"):
+    """Start nothing of it any more until a release; what runs goes on."""
+
+    ref: str
+
+
+class Release(Struct, frozen=True, tag="release"):
+    """Let what is held go on, whatever held it."""
+
+    ref: str
+
+
+class Retry(Struct, frozen=True, tag="retry"):
+    """Run jobs again that are over, as if for the first time.
+
+    `which`: "unsuccessful" those that failed or were killed, "failed" those that failed, "all"
+    those that succeeded too, "lost" those whose workstations are silent. `rebuild`: every
+    workstation builds the batch anew.
+    """
+
+    ref: str
+    which: Literal["unsuccessful", "failed", "lost", "all"] = "unsuccessful"
+    rebuild: bool = False
+
+
+class Drain(Struct, frozen=True, tag="drain"):
+    """Give this workstation no new jobs; `now`: what runs there goes elsewhere at once."""
+
+    node: str
+    now: bool = False
+
+
+class Undrain(Struct, frozen=True, tag="undrain"):
+    """Give it jobs again, if the desk's owner agrees."""
+
+    node: str
+
+
+class Why(Struct, frozen=True, tag="why"):
+    """Why a job, or the first of a batch that waits, is not running."""
+
+    ref: str
+
+
 class Status(Struct, frozen=True, tag="status"):
     """All batches, or one with its jobs; `after` and `limit` page through the jobs."""
 
@@ -98,5 +142,21 @@ class Enrol(Struct, frozen=True, tag="enrol"):
 
 
 ClientVerb: TypeAlias = (
-    Submit | Kill | Remove | Status | Nodes | Logs | Pull | Invite | Keys | Revoke | Enrol
+    Submit
+    | Kill
+    | Remove
+    | Hold
+    | Release
+    | Retry
+    | Drain
+    | Undrain
+    | Why
+    | Status
+    | Nodes
+    | Logs
+    | Pull
+    | Invite
+    | Keys
+    | Revoke
+    | Enrol
 )

@@ -11,17 +11,23 @@ from msgspec import Struct
 from fallow.shared.ids import parse_attempt
 from fallow.shared.messages.client import (
     ClientVerb,
+    Drain,
     Enrol,
+    Hold,
     Invite,
     Keys,
     Kill,
     Logs,
     Nodes,
     Pull,
+    Release,
     Remove,
+    Retry,
     Revoke,
     Status,
     Submit,
+    Undrain,
+    Why,
 )
 from fallow.shared.messages.data import Chunk, DataMessage, Fetch, Gone, Have, Offer
 from fallow.shared.messages.replies import ClientReply
@@ -58,10 +64,13 @@ class Reply(Struct, frozen=True, tag="reply"):
     body: ClientReply
 
 
+_SUBMITTER = frozenset(
+    {Submit, Kill, Remove, Hold, Release, Retry, Status, Nodes, Why, Logs, Pull},
+)
 VERBS: dict[Role, frozenset[type]] = {
     "workstation": frozenset({Hello, Report, Bye, Tailed}),
-    "submitter": frozenset({Submit, Kill, Remove, Status, Nodes, Logs, Pull}),
-    "admin": frozenset({Submit, Kill, Remove, Status, Nodes, Logs, Pull, Invite, Keys, Revoke}),
+    "submitter": _SUBMITTER,
+    "admin": _SUBMITTER | {Drain, Undrain, Invite, Keys, Revoke},
     "newcomer": frozenset({Enrol}),
 }
 """The literal table of verbs per role; what is not here is refused."""

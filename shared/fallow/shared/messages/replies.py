@@ -108,6 +108,35 @@ class NodesReply(Struct, frozen=True, tag="nodes_reply"):
     nodes: tuple[NodeStatus, ...]
 
 
+class Obstacle(Struct, frozen=True):
+    """The first reason why one workstation does not run a job: a word for programs, a sentence."""
+
+    node: str
+    kind: str
+    text: str
+
+
+class WhyReply(Struct, frozen=True, tag="why_reply"):
+    """Why one job is not running.
+
+    `ref` is that job, `like_it` how many more of the batch are in its state. `fix` is the nearest
+    thing that would start it, `command` how to do it where that is one, said on the workstation
+    `at` ("" for here). `ahead` counts the queued jobs of the same owner that go first, `others`
+    those of other people, who take turns; both None for a job that is not queued.
+    """
+
+    ref: str
+    state: JobStateName
+    text: str
+    nodes: tuple[Obstacle, ...] = ()
+    fix: str = ""
+    command: str = ""
+    at: str = ""
+    like_it: int = 0
+    ahead: int | None = None
+    others: int | None = None
+
+
 class LogsReply(Struct, frozen=True, tag="logs_reply"):
     """Bytes from `offset`; `live` is false once the attempt has ended and no more can come."""
 
@@ -166,6 +195,7 @@ ClientReply: TypeAlias = (
     | Submitted
     | StatusReply
     | NodesReply
+    | WhyReply
     | LogsReply
     | PullReply
     | InviteReply
