@@ -227,7 +227,7 @@ class EventRecord(Struct, frozen=True, kw_only=True, gc=False):
     `ref` is NAMESPACE:BATCH[/JOB] or "", `attempt` 0 when it is about no attempt. Kinds: joined,
     revoked, online, offline, verdict, quarantined, submitted, removed, killed, held, assigned,
     staging, building, running, ending, paused, resumed, finished, stopping, doubtful, ended,
-    done, built, build_failed, trouble.
+    done, built, build_failed, trouble. `finished` says how long it ran and was paused.
     """
 
     wall: float
@@ -236,6 +236,8 @@ class EventRecord(Struct, frozen=True, kw_only=True, gc=False):
     node: str = ""
     attempt: int = 0
     text: str = ""
+    run_seconds: float = 0.0
+    paused_seconds: float = 0.0
 
 
 class DropBatch(Struct, frozen=True):

@@ -130,6 +130,8 @@ class World:
                 node=attempt.node if attempt is not None else node,
                 attempt=attempt.id.number if attempt is not None else 0,
                 text=text,
+                run_seconds=attempt.run_seconds if kind == "finished" and attempt else 0.0,
+                paused_seconds=attempt.paused_seconds if kind == "finished" and attempt else 0.0,
             )
         )
 

@@ -81,9 +81,16 @@ class Store:
                 msgspec.json.decode(row[0], type=BatchRecord)
                 for row in self._query("SELECT record FROM batch ORDER BY rowid")
             ),
-            jobs=tuple(map(rows.job, self._query("SELECT * FROM job ORDER BY batch, idx"))),
+            jobs=tuple(
+                map(rows.job, self._query(rows.select("job", rows.JOB, "ORDER BY batch, idx")))
+            ),
             attempts=tuple(
-                map(rows.attempt, self._query("SELECT * FROM attempt ORDER BY batch, idx, number"))
+                map(
+                    rows.attempt,
+                    self._query(
+                        rows.select("attempt", rows.ATTEMPT, "ORDER BY batch, idx, number")
+                    ),
+                )
             ),
             builds=tuple(BuildRecord(**row) for row in self._named("SELECT * FROM build")),
             nodes=tuple(

@@ -37,6 +37,20 @@ from fallow.shared.runs import Exit
 
 Row: TypeAlias = tuple[Any, ...]
 
+# The columns of the tables that are read row by row, in the order of `job` and `attempt` below.
+JOB = "batch idx name tag state attempts failures crashes evictions killed crashed_on"
+ATTEMPT = (
+    "batch idx number node tag state cpus memory assigned exit manifest started ended"
+    " closed run_seconds paused_seconds doubtful whole"
+)
+EVENT = "wall kind ref node attempt text run_seconds paused_seconds"
+
+
+def select(table: str, columns: str, end: str) -> str:
+    """The query for these columns; they are ours, never a person's words."""
+    return f"SELECT {', '.join(columns.split())} FROM {table} {end}"
+
+
 _encode = msgspec.json.Encoder().encode
 _job_state = msgspec.json.Decoder(JobState)
 _attempt_state = msgspec.json.Decoder(AttemptState)
@@ -94,6 +108,7 @@ def attempt(row: Row) -> AttemptRecord:
         run_seconds=row[14],
         paused_seconds=row[15],
         doubtful=bool(row[16]),
+        whole=bool(row[17]),
     )
 
 
@@ -121,11 +136,7 @@ WRITES: dict[type, _Write] = {
         lambda it: (it.uid, it.namespace, it.name, _encode(it)),
     ),
     JobRecord: (
-        _upsert(
-            "job",
-            2,
-            "batch idx name tag state attempts failures crashes evictions killed crashed_on",
-        ),
+        _upsert("job", 2, JOB),
         lambda it: (
             it.id.batch,
             it.id.index,
@@ -141,12 +152,7 @@ WRITES: dict[type, _Write] = {
         ),
     ),
     AttemptRecord: (
-        _upsert(
-            "attempt",
-            3,
-            "batch idx number node tag state cpus memory assigned exit manifest started ended"
-            " closed run_seconds paused_seconds doubtful",
-        ),
+        _upsert("attempt", 3, ATTEMPT),
         lambda it: (
             *numbers(it.id),
             it.node,
@@ -163,6 +169,7 @@ WRITES: dict[type, _Write] = {
             it.run_seconds,
             it.paused_seconds,
             it.doubtful,
+            it.whole,
         ),
     ),
     BuildRecord: (
@@ -171,8 +178,17 @@ WRITES: dict[type, _Write] = {
     ),
     NodeRecord: (_upsert("node", 1, "name record"), lambda it: (it.name, _encode(it))),
     EventRecord: (
-        "INSERT INTO event (wall, kind, ref, node, attempt, text) VALUES (?, ?, ?, ?, ?, ?)",
-        lambda it: (it.wall, it.kind, it.ref, it.node, it.attempt, it.text),
+        f"INSERT INTO event ({', '.join(EVENT.split())}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        lambda it: (
+            it.wall,
+            it.kind,
+            it.ref,
+            it.node,
+            it.attempt,
+            it.text,
+            it.run_seconds,
+            it.paused_seconds,
+        ),
     ),
     DropBatch: ("DELETE FROM batch WHERE uid = ?", lambda it: (it.uid,)),
     KeyRecord: (
