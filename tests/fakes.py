@@ -521,9 +521,9 @@ class FakeDesk:
         """The agent dies and comes back with its records, blind as at every start."""
         runs = [(run, same_boot) for run in self.core.work.runs.values()]
         builds = [(build, same_boot) for build in self.core.work.builds.values()]
-        pause, forever = self.core.pause, self.core.paused_for_ever
+        wishes = self.core.desk.wishes
         self.core = AgentCore(self.settings, self.now)
-        effects = self.core.restore(runs, builds, pause, forever, self.now)
+        effects = self.core.restore(runs, builds, wishes, self.now)
         return [text for each in effects if (text := self._text(each))]
 
     @property

@@ -37,6 +37,8 @@ PURE = {
     "fallow.shared.work.orders",
     "fallow.shared.work.phases",
     "fallow.shared.work.run",
+    "fallow.shared.work.run_rules",
+    "fallow.shared.work.eviction",
     "fallow.shared.work.run_words",
     "fallow.shared.work.settings",
     "fallow.shared.work.workload",
@@ -65,6 +67,8 @@ PURE = {
     "fallow.tray.core_words",
     "fallow.tray.coverage",
     "fallow.tray.hours",
+    "fallow.tray.lookout",
+    "fallow.tray.overview",
     "fallow.tray.presence",
     "fallow.tray.second_sign",
     "fallow.tray.session",
@@ -72,6 +76,7 @@ PURE = {
     "fallow.tray.status",
     "fallow.tray.view",
     "fallow.tray.windows",
+    "fallow.tray.wishes",
 }
 # As above from the day they appear; move the name up in the same commit.
 PURE_TO_COME = {

@@ -18,7 +18,7 @@ from fallow.coordinator.events import (
 )
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Request, Resources, Tailed, decode_for_agent, decode_from, encode
-from fallow.shared.moments import Deadline, Moment
+from fallow.shared.moments import Moment
 from fallow.shared.runs import Crashed, Exit, Exited, Signalled
 from fallow.shared.work import run_words
 from fallow.shared.work.build import Build, build_id, is_build
@@ -27,6 +27,7 @@ from fallow.tray import core_words as words
 from fallow.tray.core import Core, Settings
 from fallow.tray.presence import Policy, Reading
 from fallow.tray.session import Away
+from fallow.tray.wishes import Wishes
 
 IDLE_AFTER = 20.0
 SETTLE = 2.0
@@ -54,7 +55,7 @@ class Disk:
 
     runs: dict[AttemptId, tuple[Run, str]] = field(default_factory=dict)
     builds: dict[AttemptId, tuple[Build, str]] = field(default_factory=dict)
-    pause: tuple[Deadline | None, bool] = (None, False)
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 class ModelCoordinator(FakeCoordinator):
@@ -116,7 +117,7 @@ class ModelDesk:
         effects = self.core.restore(
             [(run, boot == self.boot_id) for run, boot in self.disk.runs.values()],
             [(build, boot == self.boot_id) for build, boot in self.disk.builds.values()],
-            *self.disk.pause,
+            self.disk.wishes,
             self.now,
         )
         self._guarded(effects)
@@ -264,8 +265,8 @@ class ModelDesk:
                     self.disk.runs[run.attempt] = (run, self.boot_id)
                 case words.SaveBuild(build):
                     self.disk.builds[build_id(build.batch)] = (build, self.boot_id)
-                case words.SavePause(pause, forever):
-                    self.disk.pause = (pause, forever)
+                case words.SaveWishes(wishes):
+                    self.disk.wishes = wishes
                 case words.Send(message):
                     if self.linked:
                         self.up.append(encode(message))

@@ -18,7 +18,7 @@ from fallow.shared.work.phases import Alive, Collecting, Process, Run, Spooled, 
 from fallow.tray import core_words as words
 from fallow.tray.agent import Agent
 from fallow.tray.config import Config
-from fallow.tray.core import SILENT_AFTER
+from fallow.tray.lookout import SILENT_AFTER
 from fallow.tray.presence import Policy, Reading
 from fallow.tray.records import Records
 from waiting import wait_until

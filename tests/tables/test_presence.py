@@ -71,6 +71,7 @@ ROWS = [
     ("others work here", at(5000, keyboard(1.0), foreign_cpu=0.6), "present", "busy", None),
     ("others work a little", at(5000, keyboard(1.0), foreign_cpu=0.5), "away", None, None),
     ("jobs sent elsewhere", at(5000, keyboard(1.0), ejected=4900.0), "present", "eject", 5500.0),
+    ("no more jobs", at(5000, keyboard(1.0), finishing=True), "away", "finish", None),
     ("nobody logged in", at(5000, seats(True), terminal(2000.0)), "away", None, None),
     ("no input since the start", at(1200, keyboard(None)), "present", "input", 1600.0),
     ("nobody since the start, for long", at(1630, keyboard(None)), "away", None, None),
@@ -104,6 +105,13 @@ def test_weaker_reasons_follow_the_deciding_one() -> None:
     judged = at(5000, keyboard(4900.0), pause=Pause(5600.0))
     assert [reason.kind for reason in judged.verdict.reasons] == ["pause", "input"]
     assert judged.again_at == 5500.0, "what is said changes when the weaker reason ends"
+
+
+def test_that_no_more_jobs_are_wanted_is_said_last() -> None:
+    judged = at(5000, keyboard(4900.0), finishing=True)
+    assert [reason.kind for reason in judged.verdict.reasons] == ["input", "finish"]
+    lent = at(5000, keyboard(4900.0), finishing=True, lent_until=5100.0)
+    assert [reason.kind for reason in lent.verdict.reasons] == ["lend", "finish"]
 
 
 def test_until_is_wall_time() -> None:

@@ -46,9 +46,9 @@ def test_a_film_pauses_and_its_end_is_the_last_activity(desk: FakeDesk) -> None:
 
 def test_a_film_ends_with_the_tray_that_told_of_it(desk: FakeDesk) -> None:
     desk.do(film(desk, "mpv (a film)", desk.now.boot))
-    assert desk.core.facts.inhibitors == ("mpv (a film)",)
+    assert desk.core.desk.facts.inhibitors == ("mpv (a film)",)
     desk.do(words.SourceGone("tray-1"))
-    assert not desk.core.facts.inhibitors
+    assert not desk.core.desk.facts.inhibitors
 
 
 def test_a_second_person_without_a_tray_bars_all_jobs(desk: FakeDesk) -> None:

@@ -38,10 +38,19 @@ def test_what_is_no_length(words: tuple[str, ...]) -> None:
 
 
 def test_every_verb_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("agent", "join", "pause", "resume", "status", "doctor"):
+    verbs = {"agent", "join", "pause", "resume", "lend", "eject", "finish", "status", "doctor"}
+    for verb in verbs:
         assert run([verb, "--help"]) == 0
         assert "Example" in capsys.readouterr().out
-    assert set(cli.entry.commands) == {"agent", "join", "pause", "resume", "status", "doctor"}
+    assert set(cli.entry.commands) == verbs
+
+
+@pytest.mark.parametrize("words", [(), ("forever",), ("soon",), ("0s",)])
+def test_a_loan_has_an_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert run(["lend", *words, "--data-dir", str(tmp_path)]) == 2
+    assert "tray " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["before", "after"])

@@ -5,7 +5,7 @@ Not the decisions (`core`), nor how runs are worked on (`workbench`). Opposite: 
 
     agent.toml        the owner's rules         agent.lock    who has the folder
     coordinator.json  which coordinator         keys/         our key pair
-    pause.json        the owner's pause         local/        the socket for trays and commands
+    pause.json        the owner's wishes        local/        the socket for trays and commands
     runs/, builds/    one folder each, see `files`
     cache/            inputs, by hash           spool/        outputs until they are accepted
     booted            the boot in which the cache was last used
@@ -68,9 +68,10 @@ from fallow.tray.membership import (
     load_own_keys,
 )
 from fallow.tray.pausing import pausing
-from fallow.tray.records import PauseRecord, Records
+from fallow.tray.records import Records
 from fallow.tray.show import Pids, show
 from fallow.tray.status import AgentStatus
+from fallow.tray.wishes import LONGEST
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ class Agent:
     # --- start and end ---
 
     def _restore(self) -> None:
-        pause = self._records.load_pause()
+        wishes = self._records.load_wishes()
         saved_runs = self._records.load_runs()
         saved_builds = self._records.load_builds()
         for record in saved_runs:
@@ -189,8 +190,7 @@ class Agent:
         effects = self._core.restore(
             [(each.run, each.boot_id == self._boot_id) for each in saved_runs],
             [(each.build, each.boot_id == self._boot_id) for each in saved_builds],
-            pause.pause,
-            pause.forever,
+            wishes,
             self._clock.now(),
         )
         self._do(effects)
@@ -359,15 +359,24 @@ class Agent:
             case AskStatus() | Subscribe():
                 return StatusIs(self._status(self._bench.pids))
             case PauseFor(seconds):
-                if seconds is not None and not 0 < seconds < 10 * 365 * 86400:
+                if seconds is not None and not 0 < seconds <= LONGEST:
                     raise FallowError(f"A pause of {seconds:g} seconds cannot be")
                 self._step(words.PauseAsked(seconds))
                 return Done("paused")
             case Resume():
                 self._step(words.ResumeAsked())
                 return Done("resumed")
-            case LendFor() | Eject() | Finish():
-                raise FallowError("This agent cannot do that yet")
+            case LendFor(seconds):
+                if not 0 < seconds <= LONGEST:
+                    raise FallowError(f"A computer cannot be lent for {seconds:g} seconds")
+                self._step(words.LendAsked(seconds))
+                return Done("lent")
+            case Eject():
+                self._step(words.EjectAsked())
+                return Done("the jobs leave")
+            case Finish():
+                self._step(words.FinishAsked())
+                return Done("no more jobs after these")
             case Rejoined():
                 self._rejoin()
                 return Done("joined")
@@ -403,8 +412,8 @@ class Agent:
                 case words.SaveBuild(build):
                     if not self._save(self._records.save_build, build):
                         unsaved.add(build_id(build.batch))
-                case words.SavePause(pause, forever):
-                    self._save(self._records.save_pause, PauseRecord(pause, forever))
+                case words.SaveWishes(wishes):
+                    self._save(self._records.save_wishes, wishes)
                 case words.HoldTraffic(held):
                     if self._data is not None:
                         (self._data.pause if held else self._data.resume)()

@@ -122,11 +122,47 @@ def pause(
     _ask(_place(context, data_dir), local.PauseFor(seconds), as_json)
 
 
+@entry.command(epilog="\b\nExamples:\n  tray lend 2h\n  tray lend until 18:30")
+@click.argument("duration", nargs=-1)
+@_JSON
+@_verb
+def lend(
+    context: click.Context, data_dir: Path | None, duration: tuple[str, ...], as_json: bool
+) -> None:
+    """Let jobs run although you work here: for a time such as 2h, or `until HH:MM`."""
+    from fallow.tray import local
+
+    if duration in {(), ("forever",)}:
+        raise UsageError("Say for how long you lend this computer", hint="tray lend 2h")
+    seconds = _length("lend", duration)
+    _ask(_place(context, data_dir), local.LendFor(seconds), as_json)
+
+
+@entry.command(epilog="\b\nExample:\n  tray eject")
+@_JSON
+@_verb
+def eject(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
+    """Send the jobs elsewhere now; others come when nobody was here for a while, or on resume."""
+    from fallow.tray import local
+
+    _ask(_place(context, data_dir), local.Eject(), as_json)
+
+
+@entry.command(epilog="\b\nExample:\n  tray finish")
+@_JSON
+@_verb
+def finish(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
+    """Finish the jobs that run here, then take no more until `tray resume`."""
+    from fallow.tray import local
+
+    _ask(_place(context, data_dir), local.Finish(), as_json)
+
+
 @entry.command(epilog="\b\nExample:\n  tray resume")
 @_JSON
 @_verb
 def resume(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
-    """End the pause; jobs go on when nobody is at the desk."""
+    """End what you asked for (pause, lend, eject, finish); the desk is judged as always."""
     from fallow.tray import local
 
     _ask(_place(context, data_dir), local.Resume(), as_json)
@@ -169,38 +205,26 @@ def _ask(place: Path, request: Any, as_json: bool) -> None:
 
 def _pause_length(words: tuple[str, ...]) -> float | None:
     """Seconds, None for ever; UsageError for what is neither a duration nor a time of day."""
-    from fallow.shared import units
+    return None if words in {(), ("forever",)} else _length("pause", words)
 
-    if words in {(), ("forever",)}:
-        return None
-    if words[0] == "until":
-        return _until(words[1:])
+
+def _length(verb: str, words: tuple[str, ...]) -> float:
+    """Seconds of `30m` or `until 18:30`; UsageError for anything else."""
+    import time
+
+    from fallow.shared import units
+    from fallow.tray import hours
+
     try:
+        if words[0] == "until":
+            return hours.until(" ".join(words[1:]), time.time())
         seconds = units.parse_duration("".join(words))
     except ValueError as error:
-        raise UsageError(
-            str(error), hint="tray pause 30m, tray pause until 18:30, or tray pause forever"
-        ) from None
-    if seconds <= 0:
-        raise UsageError("A pause takes longer than nothing", hint="to end one: tray resume")
+        hint = f"tray {verb} 30m, or tray {verb} until 18:30"
+        raise UsageError(str(error), hint=hint) from None
+    if not seconds > 0:
+        raise UsageError("That is no time at all", hint="to end what was asked: tray resume")
     return seconds
-
-
-def _until(words: tuple[str, ...]) -> float:
-    from datetime import datetime, timedelta
-
-    try:
-        (text,) = words
-        wanted = datetime.strptime(text, "%H:%M")
-    except ValueError:
-        raise UsageError(
-            f"{' '.join(words)!r} is not a time of day", hint="tray pause until 18:30"
-        ) from None
-    now = datetime.now()
-    then = now.replace(hour=wanted.hour, minute=wanted.minute, second=0, microsecond=0)
-    if then <= now:
-        then += timedelta(days=1)
-    return then.timestamp() - now.timestamp()
 
 
 def main() -> None:

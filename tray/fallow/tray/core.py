@@ -30,7 +30,7 @@ from fallow.shared.messages import (
     Welcome,
     Withdraw,
 )
-from fallow.shared.moments import Deadline, Moment
+from fallow.shared.moments import Moment
 from fallow.shared.runs import DeclineReason, Verdict
 from fallow.shared.work import build as builds
 from fallow.shared.work import phases, run, run_words
@@ -39,10 +39,12 @@ from fallow.shared.work.phases import Run
 from fallow.shared.work.workload import Workload, memory_of
 from fallow.tray import core_words as words
 from fallow.tray import session as sessions
-from fallow.tray.presence import Facts, Pause, Policy, Reading, inhibiting, judge
+from fallow.tray import wishes as by_hand
+from fallow.tray.lookout import Lookout
+from fallow.tray.presence import Policy
 from fallow.tray.session import Open, Session
+from fallow.tray.wishes import Wishes
 
-SILENT_AFTER = 30.0  # seconds; sensors are read every few
 REPORT_WITHIN = 0.05  # seconds; of a short job only its end is reported
 _SAME_END = 15.0  # seconds; the end of "you are here" moves with every key
 
@@ -69,29 +71,23 @@ class Core:
     def __init__(self, settings: Settings, now: Moment, *, joined: bool = True) -> None:
         self.settings = settings
         self.session = Session(sessions.Away() if joined else sessions.Unjoined())
-        self.pause: Deadline | None = None
-        self.paused_for_ever = False
-        self.facts = Facts(started=now.boot)
-        self.judgement = judge(self.facts, settings.policy, now)
-        self.work = Workload(settings.in_place, not self.judgement.verdict.runs)
+        self.desk = Lookout(settings.policy, settings.boot_id, now)
+        self.work = Workload(settings.in_place, not self.verdict.runs)
         self.stopping = False
-        self._sources: dict[str, tuple[Reading, ...]] = {}
-        self._silent_at: dict[str, float] = {}
         self._shown = True
-        self._judged = self.facts
         self._report_at: float | None = None
-        self._said_verdict = self.judgement.verdict
+        self._said_verdict = self.verdict
         self._told: dict[int, tuple[AttemptId, ...]] = {}
         self._held: bool | None = None
 
     @property
     def verdict(self) -> Verdict:
-        return self.judgement.verdict
+        return self.desk.verdict
 
     @property
     def accepting(self) -> bool:
         """Whether a job that came now would be taken, as far as one can say without seeing it."""
-        return self.verdict.accepts and self.settings.unable is None and not self.stopping
+        return self.desk.accepts and self.settings.unable is None and not self.stopping
 
     @property
     def holds_traffic(self) -> bool:
@@ -103,27 +99,21 @@ class Core:
         link = self.session.link
         return not self.verdict.runs or not isinstance(link, Open) or not link.acked
 
-    @property
-    def sources(self) -> dict[str, tuple[Reading, ...]]:
-        """What the sensors of each place said last."""
-        return self._sources
-
     # --- at the start ---
 
     def restore(
         self,
         saved_runs: Iterable[tuple[Run, bool]],
         saved_builds: Iterable[tuple[Build, bool]],
-        pause: Deadline | None,
-        forever: bool,
+        wishes: Wishes,
         now: Moment,
     ) -> list[words.Effect]:
         """Take over what an earlier agent left; every run is judged anew before it may go on.
 
         With each comes whether its record is of this boot of the computer.
         """
-        self._set_pause(pause, forever, now)
-        self._look(now)
+        self.desk.wish(wishes, now)
+        self.desk.look(now)
         effects: list[words.Effect] = []
         recent: dict[AttemptId, bool] = {}
         for each, same_boot in saved_runs:
@@ -146,26 +136,25 @@ class Core:
         if isinstance(event, words.Woke):
             # Before anything else counts the time up to now.
             self.work.slept(event.slept, now)
-        self._drop_silent(now)
+        self.desk.drop_silent(now)
+        if self.desk.drop_over(now):
+            effects.append(words.SaveWishes(self.desk.wishes))
         due = self._judge(now)
         match event:
             case words.Seen(source, readings, on_battery):
-                self._sources[source] = readings
-                self._silent_at[source] = now.boot + SILENT_AFTER
-                self._recollect(self.facts.on_battery if on_battery is None else on_battery)
+                self.desk.saw(source, readings, on_battery, now)
             case words.SourceGone(source):
-                self._drop(source)
+                self.desk.lost(source)
             case words.Woke():
-                self.facts = replace(self.facts, woke=now.boot)
-            case words.PauseAsked(seconds):
-                pause = None
-                if seconds is not None:
-                    pause = Deadline.after(seconds, now, self.settings.boot_id)
-                self._set_pause(pause, seconds is None, now)
-                effects.append(words.SavePause(pause, seconds is None))
-            case words.ResumeAsked():
-                self._set_pause(None, False, now)
-                effects.append(words.SavePause(None, False))
+                self.desk.woke(now)
+            case (
+                words.PauseAsked()
+                | words.LendAsked()
+                | words.EjectAsked()
+                | words.FinishAsked()
+                | words.ResumeAsked()
+            ):
+                effects += self._wished(event, now)
             case words.Joined():
                 self.session = Session()
                 self._shown = True
@@ -229,54 +218,56 @@ class Core:
 
     def deadline(self) -> float | None:
         """When `Expired` is due, in boot-clock seconds."""
-        candidates = [self.judgement.again_at, sessions.deadline(self.session)]
+        candidates = [self.desk.deadline(), sessions.deadline(self.session)]
         candidates += self.work.deadlines()
-        candidates += self._silent_at.values()
         if isinstance(self.session.link, Open):
             candidates.append(self._report_at)
         return min((each for each in candidates if each is not None), default=None)
 
     # --- the desk ---
 
-    def _drop(self, source: str) -> None:
-        self._sources.pop(source, None)
-        self._silent_at.pop(source, None)
-        self._recollect(self.facts.on_battery)
+    def _wished(
+        self,
+        event: words.PauseAsked
+        | words.LendAsked
+        | words.EjectAsked
+        | words.FinishAsked
+        | words.ResumeAsked,
+        now: Moment,
+    ) -> list[words.Effect]:
+        before, boot = self.desk.wishes, self.settings.boot_id
+        effects: list[words.Effect] = []
+        match event:
+            case words.PauseAsked(seconds):
+                wishes = by_hand.pausing(before, seconds, now, boot)
+            case words.LendAsked(seconds):
+                wishes = by_hand.lending(before, seconds, now, boot)
+            case words.EjectAsked():
+                wishes = by_hand.ejecting(before, self.desk.policy.idle_after, now, boot)
+                effects += self._evict_all(now)
+            case words.FinishAsked():
+                wishes = by_hand.finishing(before)
+            case words.ResumeAsked():
+                wishes = Wishes()
+        self.desk.wish(wishes, now)
+        # Whether new jobs may come is told at once.
+        self.work.changed = self.work.urgent = True
+        return [words.SaveWishes(wishes), *effects]
 
-    def _drop_silent(self, now: Moment) -> None:
-        """What somebody said long ago, and has not said again, says nothing about now."""
-        for source in [each for each, at in self._silent_at.items() if now.boot >= at]:
-            self._drop(source)
-
-    def _recollect(self, on_battery: bool) -> None:
-        readings = tuple(reading for each in self._sources.values() for reading in each)
-        self.facts = replace(
-            self.facts,
-            readings=readings,
-            on_battery=on_battery,
-            inhibitors=inhibiting(readings),
-        )
-
-    def _set_pause(self, pause: Deadline | None, forever: bool, now: Moment) -> None:
-        self.pause, self.paused_for_ever = pause, forever
-        known = Pause() if forever else None
-        if pause is not None:
-            left = pause.remaining(now, self.settings.boot_id)
-            known = Pause(now.boot + left) if left > 0 else None
-        self.facts = replace(self.facts, pause=known)
-
-    def _look(self, now: Moment) -> None:
-        self._judged = self.facts
-        self.judgement = judge(self.facts, self.settings.policy, now)
+    def _evict_all(self, now: Moment) -> list[words.Effect]:
+        effects: list[words.Effect] = []
+        for attempt, each in list(self.work.runs.items()):
+            withdrawn = run_words.Withdrawn("evict", each.job.grace)
+            effects += self.work.happened(attempt, withdrawn, now)
+        return [*effects, *self.work.reconcile(now)]
 
     def _judge(self, now: Moment) -> list[words.Effect]:
         """Judge anew; when the answer changes for the runs, all of them follow."""
-        again_at = self.judgement.again_at
-        if self.facts is self._judged and (again_at is None or now.boot < again_at):
+        if not self.desk.outdated(now):
             return []
-        before = self.judgement.verdict
-        self._look(now)
-        after = self.judgement.verdict
+        before = self.verdict
+        self.desk.look(now)
+        after = self.verdict
         if _differs(self._said_verdict, after):
             self.work.changed = self.work.urgent = True
         if before.runs == after.runs:
@@ -343,6 +334,8 @@ class Core:
             return "sandbox", self.settings.unable
         if not self.verdict.accepts:
             return "owner", self.verdict.why
+        if self.desk.wishes.finishing:
+            return "owner", "the owner of this computer wants no more jobs for now"
         offer = self.settings.resources
         cpus, memory = self.work.free(offer)
         if job.cpus > cpus:

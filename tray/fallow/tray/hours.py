@@ -4,6 +4,7 @@ Not durations (`units`) and no clock: the present comes in as a number. Wall-clo
 `zone` None is the zone of this computer.
 """
 
+import re
 from datetime import datetime, timedelta, tzinfo
 
 MORNING = 8
@@ -14,6 +15,8 @@ MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
+
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
 
 
 def say(wall: float, now: float, zone: tzinfo | None = None) -> str:
@@ -41,3 +44,25 @@ def until_tomorrow(now: float, zone: tzinfo | None = None) -> float:
     while morning - local < SHORTEST_NIGHT:
         morning += timedelta(days=1)
     return morning.replace(tzinfo=zone).timestamp() - now
+
+
+def until(clock: str, now: float, zone: tzinfo | None = None) -> float:
+    """Seconds until clocks here next show this "HH:MM"; ValueError where that is no time of day.
+
+    An hour that a clock change skips ends when the clocks have jumped over it; of one that comes
+    twice, the next.
+    """
+    match = _CLOCK.fullmatch(clock.strip())
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+        raise ValueError(f"{clock!r} is not a time of day")
+    today = datetime.fromtimestamp(now, zone).replace(
+        hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0, tzinfo=None
+    )
+    for day in range(3):
+        for fold in (0, 1):
+            then = (today + timedelta(days=day)).replace(tzinfo=zone, fold=fold)
+            instant = then.timestamp()
+            shown = datetime.fromtimestamp(instant, zone).replace(tzinfo=None, fold=0)
+            if instant > now and (fold == 0 or shown == then.replace(tzinfo=None, fold=0)):
+                return instant - now
+    raise AssertionError("every clock shows every time within three days")

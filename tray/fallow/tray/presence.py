@@ -56,6 +56,7 @@ class Facts(Struct, frozen=True):
     `lent_until` the end of "use it while I am here", `ejected` when the jobs were sent elsewhere.
     `exclusive` are open programs that want the computer for themselves, `inhibitors` those that
     ask for no disturbance (a film, a call), `foreign_cpu` the share of all cores that others use.
+    `finishing`: the owner wants no job after those that run; it changes no verdict, but explains.
     """
 
     started: float
@@ -68,6 +69,7 @@ class Facts(Struct, frozen=True):
     exclusive: tuple[str, ...] = ()
     inhibitors: tuple[str, ...] = ()
     foreign_cpu: float = 0.0
+    finishing: bool = False
 
 
 class Policy(Struct, frozen=True):
@@ -98,6 +100,8 @@ def judge(facts: Facts, policy: Policy, now: Moment, zone: tzinfo | None = None)
     `zone` is the one in which the hours of the policy are meant, None for this computer's.
     """
     found = list(_rules(facts, policy, now, zone))
+    if facts.finishing:
+        found.append(("away", Reason("finish", "you asked for no more jobs after these"), None))
     changes = [again_at for _, _, again_at in found if again_at is not None]
     closes = next_change(policy.hours, now.wall, zone) if policy.hours else None
     if closes is not None:

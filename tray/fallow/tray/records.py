@@ -16,9 +16,9 @@ from msgspec import Struct
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId, parse_attempt
 from fallow.shared.messages import Argv, JobSpec
-from fallow.shared.moments import Deadline
 from fallow.shared.work.build import Build, is_build
 from fallow.shared.work.phases import Aborting, Run
+from fallow.tray.wishes import Wishes
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +39,6 @@ class BuildRecord(Struct, frozen=True):
     build: Build
 
 
-class PauseRecord(Struct, frozen=True):
-    """The owner's pause: a deadline, or for ever."""
-
-    pause: Deadline | None = None
-    forever: bool = False
-
-
 _encoder = msgspec.json.Encoder()
 _runs = msgspec.json.Decoder(RunRecord)
 _builds = msgspec.json.Decoder(BuildRecord)
@@ -58,7 +51,7 @@ class Records:
         self._boot_id = boot_id
         self._runs = data_dir / "runs"
         self._builds = data_dir / "builds"
-        self._pause = data_dir / "pause.json"
+        self._wishes = data_dir / "pause.json"
         for folder in (self._runs, self._builds):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -79,25 +72,24 @@ class Records:
         record = _encoder.encode(BuildRecord(self._boot_id, build))
         _write(self._builds / build.batch, "build.json", record)
 
-    def save_pause(self, record: PauseRecord) -> None:
-        """Write the owner's pause and force it to disk: it survives a power failure."""
-        fresh = self._pause.with_suffix(".new")
+    def save_wishes(self, wishes: Wishes) -> None:
+        """Write the owner's wishes and force them to disk: they survive a power failure."""
+        fresh = self._wishes.with_suffix(".new")
         with fresh.open("wb") as file:
-            file.write(_encoder.encode(record))
+            file.write(_encoder.encode(wishes))
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(self._pause)
+        fresh.replace(self._wishes)
 
-    def load_pause(self) -> PauseRecord:
-        """The owner's pause; FallowError when the file is there but damaged."""
+    def load_wishes(self) -> Wishes:
+        """The owner's wishes; where they cannot be read, the safest: a pause until resumed."""
         try:
-            return msgspec.json.decode(self._pause.read_bytes(), type=PauseRecord)
+            return msgspec.json.decode(self._wishes.read_bytes(), type=Wishes)
         except FileNotFoundError:
-            return PauseRecord()
+            return Wishes()
         except (OSError, msgspec.MsgspecError) as error:
-            # Paused is the safe reading of a pause that cannot be read.
-            log.warning("%s cannot be read (%s): paused until resumed", self._pause, error)
-            return PauseRecord(None, True)
+            log.warning("%s cannot be read (%s): paused until resumed", self._wishes, error)
+            return Wishes(forever=True)
 
     def load_runs(self) -> list[RunRecord]:
         """All runs; of one whose record is damaged it is known only that it was here."""

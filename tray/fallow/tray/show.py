@@ -36,9 +36,10 @@ def show(
         if not isinstance(each.phase, phases.GivenBack)
     ]
     runs += [_build(each, pids) for each in core.work.builds.values() if _building(each)]
-    pause = core.facts.pause
-    pause_end = pause.until if pause is not None else None
-    by_hand = pause is not None and (pause_end is None or pause_end > now.boot)
+    facts = core.desk.facts
+    pause_end = facts.pause.until if facts.pause is not None else None
+    by_hand = facts.pause is not None and (pause_end is None or pause_end > now.boot)
+    lent = facts.lent_until is not None and facts.lent_until > now.boot
     return AgentStatus(
         state=_state(core, runs),
         connection=sessions.connection(core.session),
@@ -49,7 +50,9 @@ def show(
         coordinator=_coordinator(core, address),
         accepting=core.accepting,
         paused_by_hand=by_hand,
-        paused_until=now.wall + (pause_end - now.boot) if by_hand and pause_end else None,
+        paused_until=_wall(pause_end, now) if by_hand else None,
+        lent_until=_wall(facts.lent_until, now) if lent else None,
+        finishing=facts.finishing,
         notes=(core.settings.unable,) if core.settings.unable else (),
         pausing=pausing,
         host=core.settings.host,
@@ -60,6 +63,8 @@ def show(
 def _state(core: Core, runs: list[RunStatus]) -> AgentState:
     if not core.verdict.runs:
         return "paused"
+    if core.desk.wishes.finishing:
+        return "finishing"
     return "running" if any(each.state not in {"finished", "declined"} for each in runs) else "idle"
 
 
@@ -76,6 +81,10 @@ def _run(run: Run, pids: Pids, now: Moment) -> RunStatus:
         paused_seconds=round(paused, 3),
         progress=run.progress,
     )
+
+
+def _wall(boot: float | None, now: Moment) -> float | None:
+    return None if boot is None else now.wall + (boot - now.boot)
 
 
 def _word(run: Run) -> RunStateName:
@@ -110,7 +119,7 @@ def _build(build: Build, pids: Pids) -> RunStatus:
 
 def _sensors(core: Core, now: Moment) -> tuple[SensorStatus, ...]:
     found = []
-    for source, readings in core.sources.items():
+    for source, readings in core.desk.sources.items():
         for each in readings:
             last = each.last_activity
             found.append(

@@ -1,0 +1,99 @@
+"""What is known about this desk, collected from all who see it, and the verdict on it.
+
+Not the rule itself (`presence`), nor what follows for runs (`core`). Who says nothing for long is
+not believed any more. Pure, like the rule.
+"""
+
+from msgspec.structs import replace
+
+from fallow.shared.moments import Moment
+from fallow.shared.runs import Verdict
+from fallow.tray import wishes as by_hand
+from fallow.tray.presence import Facts, Policy, Reading, inhibiting, judge
+from fallow.tray.wishes import Wishes
+
+SILENT_AFTER = 30.0  # seconds; sensors are read every few
+
+
+class Lookout:
+    """One desk: tell it what was seen and wished, then `look`."""
+
+    def __init__(self, policy: Policy, boot_id: str, now: Moment) -> None:
+        self.policy = policy
+        self.facts = Facts(started=now.boot)
+        self.wishes = Wishes()
+        self.sources: dict[str, tuple[Reading, ...]] = {}
+        self._boot_id = boot_id
+        self._silent_at: dict[str, float] = {}
+        self._judged = self.facts
+        self.judgement = judge(self.facts, policy, now)
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judgement.verdict
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the desk and its owner allow new jobs."""
+        return self.verdict.accepts and not self.wishes.finishing
+
+    def saw(
+        self,
+        source: str,
+        readings: tuple[Reading, ...],
+        on_battery: bool | None,
+        now: Moment,
+    ) -> None:
+        """What the sensors of one place say now."""
+        self.sources[source] = readings
+        self._silent_at[source] = now.boot + SILENT_AFTER
+        if on_battery is not None and on_battery != self.facts.on_battery:
+            self.facts = replace(self.facts, on_battery=on_battery)
+        self._recollect()
+
+    def lost(self, source: str) -> None:
+        """One of those who see has gone, and its eyes with it."""
+        self.sources.pop(source, None)
+        self._silent_at.pop(source, None)
+        self._recollect()
+
+    def drop_silent(self, now: Moment) -> None:
+        """What somebody said long ago, and has not said again, says nothing about now."""
+        for source in [each for each, at in self._silent_at.items() if now.boot >= at]:
+            self.lost(source)
+
+    def woke(self, now: Moment) -> None:
+        """The computer has slept until now."""
+        self.facts = replace(self.facts, woke=now.boot)
+
+    def wish(self, wishes: Wishes, now: Moment) -> None:
+        """The owner's wishes are these from now on."""
+        self.wishes = wishes
+        self.facts = by_hand.as_facts(wishes, self.facts, now, self._boot_id)
+
+    def drop_over(self, now: Moment) -> bool:
+        """Forget the wishes that are over; whether there were any."""
+        held = by_hand.still_held(self.wishes, now, self._boot_id)
+        if held is self.wishes:
+            return False
+        self.wish(held, now)
+        return True
+
+    def outdated(self, now: Moment) -> bool:
+        """Whether the verdict may be another one by now."""
+        again_at = self.judgement.again_at
+        return self.facts is not self._judged or (again_at is not None and now.boot >= again_at)
+
+    def look(self, now: Moment) -> None:
+        """Judge anew."""
+        self._judged = self.facts
+        self.judgement = judge(self.facts, self.policy, now)
+
+    def deadline(self) -> float | None:
+        """When it is to be looked again although nothing new was said, in boot-clock seconds."""
+        due = [self.judgement.again_at, *self._silent_at.values()]
+        return min((each for each in due if each is not None), default=None)
+
+    def _recollect(self) -> None:
+        readings = tuple(reading for each in self.sources.values() for reading in each)
+        self.facts = replace(self.facts, readings=readings, inhibitors=inhibiting(readings))
