@@ -7,14 +7,17 @@ A cell is the phase it leads to and, after a slash, the effects; `-` is stale (n
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
+from fallow.shared.batch import Checkpoint
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Argv, Input, JobSpec
 from fallow.shared.moments import Moment
 from fallow.shared.runs import Crashed, Exited, Progress, Stopped
-from fallow.shared.work import phases, run, run_words
+from fallow.shared.work import phases, run_words
 from fallow.shared.work.phases import PHASES, Phase, Process, Run
 from fallow.shared.work.run import RULES, Refused, handle
+from fallow.shared.work.run_rules import KILL_AGAIN_AFTER
 from fallow.shared.work.run_words import Event
 
 NOW = Moment(1000.0, 5000.0)
@@ -28,6 +31,7 @@ JOB = JobSpec(
     cpus=1,
     shared=(Input("mesh", "00" * 32, 10),),
 )
+SAVES = replace(JOB, checkpoint=Checkpoint(signal="USR1", grace=60.0, files=("state",)))
 PROCESS = Process("boot", 77, 4711)
 
 SAMPLES: dict[type[Phase], Phase] = {
@@ -39,6 +43,8 @@ SAMPLES: dict[type[Phase], Phase] = {
     phases.Aborting: phases.Aborting("evict"),
     phases.Alive: phases.Alive(PROCESS, 4990.0),
     phases.Stopping: phases.Stopping(PROCESS, 4990.0, "evict", 999.0),
+    phases.Leaving: phases.Leaving(PROCESS, 4990.0),
+    phases.Saving: phases.Saving(PROCESS, 4990.0, 999.0),
     phases.Collecting: phases.Collecting(Exited(0), 4990.0, 4999.0),
     phases.Spooled: phases.Spooled(Exited(0), "ab" * 32, 7, False, 4990.0, 4999.0),
     phases.Over: phases.Over(Stopped("kill"), None, None),
@@ -65,6 +71,7 @@ EVENTS: dict[str, Event] = {
     "Withdrawn kill": run_words.Withdrawn("kill", 10.0),
     "Accepted": run_words.Accepted(),
     "Heard": run_words.Heard(),
+    "Turn": run_words.Turn(),
     "Frozen": run_words.Frozen(),
     "Thawed": run_words.Thawed(),
     "Restarted": run_words.Restarted(),
@@ -72,33 +79,34 @@ EVENTS: dict[str, Event] = {
 }
 
 HEAD = """
-Fetching AwaitingBuild Placing Held Starting Aborting Alive Stopping Collecting Spooled Over GivenBack
+Fetching AwaitingBuild Placing Held Starting Aborting Alive Stopping Leaving Saving Collecting Spooled Over GivenBack
 """  # noqa: E501
 TABLE = """
-Received        | ~ - - ! ! ! ! ! ! ! - -
-Staged          | Placing/Place ! ! ! ! ! ! ! ! ! - -
-Staged unbuilt  | AwaitingBuild ! ! ! ! ! ! ! ! ! - -
-StagingFailed   | GivenBack/Drop ! GivenBack/Drop ! ! ! ! ! ! ! - -
-BuildReady      | - Placing/Place - - - - - - - - - -
-BuildFailed     | - GivenBack/Drop - - - - - - - - - -
-Placed          | ! ! Starting/Spawn ! ~/Spawn Over/Drop ! ! ! ! - -
-Spawned         | ! ! ! ! Alive Stopping/Kill ! ! ! ! ! !
-NotSpawned      | ! ! ! ! GivenBack/Drop Over/Drop GivenBack/Drop Over/Drop ! ! ! !
-Ended           | ! ! ! ! Collecting/Collect Over/Drop Collecting/Collect Over/Kill+Drop - - - -
-Progressed      | ! ! ! ! ! ! ~ - - - - -
-OutputsHashed   | ! ! ! ! ! ! ! ! Spooled/Upload ! - -
-CollectFailed   | ! ! ! ! ! ! ! ! Over/Drop ! - -
-Uploaded        | ! ! ! ! ! ! ! ! ! ~ - -
-Damaged         | ! ! ! ! ! ! ! ! ! Over/Drop - -
-Lacking         | - - - - - - - - - ~/Upload - -
-Withdrawn evict | Over/Drop Over/Drop Over/Drop Over/Drop Aborting - Stopping/Terminate ~ - - - -
-Withdrawn kill  | Over/Drop Over/Drop Over/Drop Over/Drop Aborting ~ Stopping/Terminate ~ Over/Drop Over/Drop - -
-Accepted        | - - - - - - - - - gone/Forget gone/Forget gone/Forget
-Heard           | - - - - - - - - - - gone/Forget gone/Forget
-Frozen          | ~ ~ ~ ~ ~ ~ ~/Freeze ~/Freeze+Kill ~ ~ ~ ~
-Thawed          | ~ ~ ~ Starting/Spawn ~ ~ ~/Thaw ~ ~ ~ ~ ~
-Restarted       | ~/Fetch Fetching/Fetch Fetching/Fetch Fetching/Fetch ~/Find ~/Find ~/Adopt ~/Adopt+Kill ~/Collect ~/Upload ~/Drop ~/Drop
-Expired         | - - - - - - - ~/Kill - - - -
+Received        | ~ - - ! ! ! ! ! ! ! ! ! - -
+Staged          | Placing/Place ! ! ! ! ! ! ! ! ! ! ! - -
+Staged unbuilt  | AwaitingBuild ! ! ! ! ! ! ! ! ! ! ! - -
+StagingFailed   | GivenBack/Drop ! GivenBack/Drop ! ! ! ! ! ! ! ! ! - -
+BuildReady      | - Placing/Place - - - - - - - - - - - -
+BuildFailed     | - GivenBack/Drop - - - - - - - - - - - -
+Placed          | ! ! Starting/Spawn ! ~/Spawn Over/Drop ! ! ! ! ! ! - -
+Spawned         | ! ! ! ! Alive Stopping/Kill ! ! ! ! ! ! ! !
+NotSpawned      | ! ! ! ! GivenBack/Drop Over/Drop GivenBack/Drop Over/Drop Over/Drop Over/Drop ! ! ! !
+Ended           | ! ! ! ! Collecting/Collect Over/Drop Collecting/Collect Over/Kill+Drop Collecting/Collect Collecting/Collect - - - -
+Progressed      | ! ! ! ! ! ! ~ - - ~ - - - -
+OutputsHashed   | ! ! ! ! ! ! ! ! ! ! Spooled/Upload ! - -
+CollectFailed   | ! ! ! ! ! ! ! ! ! ! Over/Drop ! - -
+Uploaded        | ! ! ! ! ! ! ! ! ! ! ! ~ - -
+Damaged         | ! ! ! ! ! ! ! ! ! ! ! Over/Drop - -
+Lacking         | - - - - - - - - - - - ~/Upload - -
+Withdrawn evict | Over/Drop Over/Drop Over/Drop Over/Drop Aborting - Stopping/Terminate ~ - - - - - -
+Withdrawn kill  | Over/Drop Over/Drop Over/Drop Over/Drop Aborting ~ Stopping/Terminate ~ Stopping/Kill Stopping/Kill Over/Drop Over/Drop - -
+Accepted        | - - - - - - - - - - - gone/Forget gone/Forget gone/Forget
+Heard           | - - - - - - - - - - - - gone/Forget gone/Forget
+Turn            | ! ! ! ! ! ! ! ! Saving/Terminate ! ! ! ! !
+Frozen          | ~ ~ ~ ~ ~ ~ ~/Freeze ~/Freeze+Kill ~ ~ ~ ~ ~ ~
+Thawed          | ~ ~ ~ Starting/Spawn ~ ~ ~/Thaw ~ Saving/Terminate ~ ~ ~ ~ ~
+Restarted       | ~/Fetch Fetching/Fetch Fetching/Fetch Fetching/Fetch ~/Find ~/Find ~/Adopt ~/Adopt+Kill ~/Adopt ~/Adopt ~/Collect ~/Upload ~/Drop ~/Drop
+Expired         | - - - - - - - ~/Kill - ~/Kill - - - -
 """  # noqa: E501
 
 
@@ -112,7 +120,8 @@ def parse_table() -> dict[tuple[str, str], str]:
 
 
 def cell_of(event: str, phase: type[Phase], frozen: bool) -> str:
-    before = Run(ATTEMPT, JOB, SAMPLES[phase], frozen=frozen)
+    job = SAVES if phase in {phases.Leaving, phases.Saving} else JOB
+    before = Run(ATTEMPT, job, SAMPLES[phase], frozen=frozen)
     try:
         after, effects = handle(before, EVENTS[event], NOW)
     except Refused:
@@ -155,17 +164,17 @@ def test_what_the_coordinator_says_is_never_refused(phase: type[Phase]) -> None:
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.__name__)
 @pytest.mark.parametrize("event", EVENTS)
 def test_nothing_starts_or_goes_on_while_frozen(event: str, phase: type[Phase]) -> None:
-    if event == "Thawed":
+    if event in {"Thawed", "Turn"}:
         return
     cell = cell_of(event, phase, frozen=True)
     for word in ("Spawn", "Thaw", "Terminate"):
         assert word not in cell.partition("/")[2].split("+")
 
 
-@pytest.mark.parametrize("first", ["evict", "lost", "superseded", "kill"])
+@pytest.mark.parametrize("first", ["evict", "run_time", "lost", "superseded", "kill"])
 @pytest.mark.parametrize("second", ["evict", "lost", "superseded", "kill"])
 def test_the_stronger_reason_stays(first: str, second: str) -> None:
-    order = ["evict", "lost", "superseded", "kill"]
+    order = ["evict", "run_time", "lost", "superseded", "kill"]
     stopping = Run(ATTEMPT, JOB, phases.Alive(PROCESS, 4990.0))
     for why in (first, second):
         step = handle(stopping, run_words.Withdrawn(why, 10.0), NOW)  # type: ignore[arg-type]
@@ -174,6 +183,10 @@ def test_the_stronger_reason_stays(first: str, second: str) -> None:
     over = handle(stopping, run_words.Ended(Exited(0)), NOW).run
     assert over is not None
     strongest = max(first, second, key=order.index)
+    if strongest == "run_time":
+        # It has failed, and what it did so far is a result.
+        assert over.phase == phases.Collecting(Stopped("run_time"), 4990.0, NOW.wall)
+        return
     assert over.phase == phases.Over(Stopped(strongest), 4990.0, NOW.wall)  # type: ignore[arg-type]
 
 
@@ -207,7 +220,7 @@ def test_grace_then_kill_then_kill_again() -> None:
     late = handle(step.run, run_words.Expired(), NOW.plus(10.0))
     assert late.effects == (run_words.Kill(),)
     assert late.run is not None
-    assert phases.deadline(late.run) == NOW.boot + 10.0 + run.KILL_AGAIN_AFTER
+    assert phases.deadline(late.run) == NOW.boot + 10.0 + KILL_AGAIN_AFTER
 
 
 def test_a_process_that_vanished_is_collected_as_crashed() -> None:

@@ -8,16 +8,22 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-StopReason = Literal["kill", "superseded", "evict", "lost"]
-"""Why we stop an attempt."""
-_STRENGTH: dict[StopReason, int] = {"evict": 0, "lost": 1, "superseded": 2, "kill": 3}
+StopReason = Literal["kill", "superseded", "evict", "lost", "run_time"]
+"""Why we stop an attempt; `run_time`: it ran for longer than it may."""
+_STRENGTH: dict[StopReason, int] = {
+    "evict": 0,
+    "run_time": 1,
+    "lost": 2,
+    "superseded": 3,
+    "kill": 4,
+}
 
 DeclineReason = Literal["does_not_fit", "owner", "staging", "build_failed", "sandbox", "stopping"]
 """Why a workstation gives an attempt back that never ran."""
 
 
 def stronger(one: StopReason, other: StopReason) -> StopReason:
-    """The reason that stays where there are two: kill > superseded > lost > evict."""
+    """The reason that stays where there are two: kill > superseded > lost > run_time > evict."""
     return max(one, other, key=_STRENGTH.__getitem__)
 
 
@@ -69,6 +75,7 @@ class Finished(Struct, frozen=True, tag="finished"):
     """All is over here and spooled: how it ended, and the manifest that lists its outputs.
 
     `manifest` is the hash of an encoded `Manifest`, None when nothing is kept (killed, superseded).
+    Of an evicted run it lists the checkpoint, by places in the work folder.
     `stored` is true once the coordinator has said `Have` to the manifest and everything in it.
     `started` and `ended` are wall-clock seconds, None when the program never started.
     """

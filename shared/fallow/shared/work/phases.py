@@ -69,8 +69,26 @@ class Stopping(Struct, frozen=True, tag="stopping"):
     until: float
 
 
+class Leaving(Struct, frozen=True, tag="leaving"):
+    """To be evicted, with a checkpoint to write: frozen until its turn to save itself comes."""
+
+    process: Process
+    started: float
+
+
+class Saving(Struct, frozen=True, tag="saving"):
+    """Told to save itself; it works meanwhile, and at `until` (boot seconds) it is killed."""
+
+    process: Process
+    started: float
+    until: float
+
+
 class Collecting(Struct, frozen=True, tag="collecting"):
-    """The process has ended by itself; outputs are being hashed into the spool."""
+    """The process has ended; its outputs, or its checkpoint, are being hashed into the spool.
+
+    `exit` Stopped: by us, for a reason that keeps something of it.
+    """
 
     exit: Exit
     started: float | None
@@ -112,6 +130,8 @@ Phase: TypeAlias = (
     | Aborting
     | Alive
     | Stopping
+    | Leaving
+    | Saving
     | Collecting
     | Spooled
     | Over
@@ -126,17 +146,21 @@ PHASES: tuple[type[Phase], ...] = (
     Aborting,
     Alive,
     Stopping,
+    Leaving,
+    Saving,
     Collecting,
     Spooled,
     Over,
     GivenBack,
 )
+WITH_A_PROCESS = (Alive, Stopping, Leaving, Saving)
 
 
 class Run(Struct, frozen=True):
     """One attempt here. `frozen` is whether the desk forbids it to work now.
 
     `ran` and `paused` are seconds up to `since` (boot clock), which is None while no process lives.
+    `frozen_at` (boot clock) is when the pause began that it is in, None without one.
     """
 
     attempt: AttemptId
@@ -147,11 +171,35 @@ class Run(Struct, frozen=True):
     paused: float = 0.0
     since: float | None = None
     progress: Progress | None = None
+    frozen_at: float | None = None
 
 
 def deadline(run: Run) -> float | None:
     """When `Expired` is due, in boot-clock seconds, or None."""
-    return run.phase.until if isinstance(run.phase, Stopping) else None
+    match run.phase:
+        case Stopping(until=until) | Saving(until=until):
+            return until
+        case Alive():
+            return _limit(run)
+        case _:
+            return None
+
+
+def _limit(run: Run) -> float | None:
+    """When it will have run for as long as it may; a build may run for ever."""
+    if run.job.run_time is None or run.attempt.number == 0 or run.frozen or run.since is None:
+        return None
+    return run.since + max(run.job.run_time - run.ran, 0.0)
+
+
+def saves_itself(run: Run) -> bool:
+    """Whether it can be told to write a checkpoint; a build cannot."""
+    return run.job.checkpoint is not None and run.attempt.number > 0
+
+
+def stands_still(run: Run) -> bool:
+    """Whether it is frozen; one that saves itself works on a desk in use, too."""
+    return run.frozen and not isinstance(run.phase, Saving)
 
 
 def seconds(run: Run, now: Moment) -> tuple[float, float]:
@@ -185,7 +233,7 @@ def report_state(run: Run) -> runs.RunState:
             return runs.Staging(total, total)
         case Alive():
             return runs.Running()
-        case Aborting() | Stopping() | Collecting():
+        case Aborting() | Stopping() | Leaving() | Saving() | Collecting():
             return runs.Ending()
         case Spooled(exit, manifest, size, stored, started, ended):
             return runs.Finished(exit, manifest, size, stored, started, ended)

@@ -99,7 +99,10 @@ class Lacking(Struct, frozen=True):
 
 
 class Withdrawn(Struct, frozen=True):
-    """The coordinator wants it stopped and nothing kept; `grace` is seconds."""
+    """The coordinator, or this workstation (`evict`), wants it stopped; `grace` is seconds.
+
+    Nothing is kept of it but the checkpoint of one that is evicted.
+    """
 
     why: StopReason
     grace: float
@@ -111,6 +114,10 @@ class Accepted(Struct, frozen=True):
 
 class Heard(Struct, frozen=True):
     """The coordinator has taken in a Report with this run in its present phase."""
+
+
+class Turn(Struct, frozen=True):
+    """It may save itself now: no other run does, on a desk in use."""
 
 
 class Frozen(Struct, frozen=True):
@@ -154,6 +161,7 @@ Event: TypeAlias = (
     | Withdrawn
     | Accepted
     | Heard
+    | Turn
     | Frozen
     | Thawed
     | Restarted
@@ -195,7 +203,9 @@ class Thaw(Struct, frozen=True):
 
 
 class Terminate(Struct, frozen=True):
-    """Ask every process of the run to end (SIGTERM)."""
+    """Ask all of the run, by this signal, to end or to save itself; frozen, it goes on."""
+
+    signal: str = "TERM"
 
 
 class Kill(Struct, frozen=True):
@@ -203,7 +213,10 @@ class Kill(Struct, frozen=True):
 
 
 class Collect(Struct, frozen=True):
-    """End leftovers, hash outputs into the spool; answered by OutputsHashed or CollectFailed."""
+    """End leftovers, hash outputs into the spool; answered by OutputsHashed or CollectFailed.
+
+    Of one that was evicted (`exit`) only its checkpoint, and nothing when it left none.
+    """
 
     exit: Exit
 

@@ -4,7 +4,7 @@ Not whether they may run (an agent's core judges the desk) nor the life of one (
 A batch's build starts when the first run needs it, serves all, and ends when none wants it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -12,8 +12,8 @@ from fallow.shared.ids import AttemptId
 from fallow.shared.messages import JobSpec, Resources
 from fallow.shared.moments import Moment
 from fallow.shared.work import build as builds
+from fallow.shared.work import eviction, phases, run, run_words
 from fallow.shared.work import orders as words
-from fallow.shared.work import phases, run, run_words
 from fallow.shared.work.build import Build, build_id, is_build
 from fallow.shared.work.phases import Run
 
@@ -24,8 +24,11 @@ _IN_PLACE = (
     phases.Aborting,
     phases.Alive,
     phases.Stopping,
+    phases.Leaving,
+    phases.Saving,
     phases.Collecting,
 )
+_GOING = (phases.Leaving, phases.Saving, phases.Stopping)
 _TOLD_AT_ONCE = (phases.Spooled, phases.Over, phases.GivenBack)
 # Records of these phases would restart a run exactly where the one before it does.
 _UNSAVED = (phases.AwaitingBuild, phases.Placing, phases.Held)
@@ -36,15 +39,16 @@ class Workload:
 
     `changed` becomes true when the coordinator or a person would see a difference, `urgent` when
     the coordinator can act on it. `in_place`: only one job of a batch with a build may be here at
-    a time.
+    a time. A run may be paused for `max_pause` seconds, None: as long as its batch says.
     """
 
-    def __init__(self, in_place: bool, frozen: bool) -> None:
+    def __init__(self, in_place: bool, frozen: bool, max_pause: float | None = None) -> None:
         self.runs: dict[AttemptId, Run] = {}
         self.builds: dict[str, Build] = {}
         self.frozen = frozen
         self.changed = True
         self.urgent = True
+        self.max_pause = max_pause
         self._in_place = in_place
 
     def add(self, step: run.Step) -> list[words.Effect]:
@@ -74,14 +78,53 @@ class Workload:
         return effects
 
     def freeze(self, now: Moment) -> list[words.Effect]:
-        """The desk is in use."""
+        """The desk is in use: all stop, and those go elsewhere that do not wait for it."""
         self.frozen = True
-        return self.tell_all(run_words.Frozen(), now)
+        return self.tell_all(run_words.Frozen(), now) + self.evict(self._overdue(now), now)
 
     def thaw(self, now: Moment) -> list[words.Effect]:
-        """The desk is free."""
+        """The desk is free: all go on, the one first that has waited longest.
+
+        None has to wait for another: each has its processors and its memory, also while it pauses.
+        """
         self.frozen = False
+        self.runs = dict(sorted(self.runs.items(), key=lambda item: _paused_since(item[1])))
         return self.tell_all(run_words.Thawed(), now)
+
+    def evict(self, attempts: Sequence[AttemptId], now: Moment) -> list[words.Effect]:
+        """These go elsewhere, with their checkpoints; what has ended by itself stays."""
+        effects: list[words.Effect] = []
+        for attempt in attempts:
+            leave = run_words.Withdrawn("evict", self.runs[attempt].job.grace)
+            effects += self.happened(attempt, leave, now)
+        return effects + self.reconcile(now) if attempts else []
+
+    def evict_all(self, now: Moment) -> list[words.Effect]:
+        """All go elsewhere; the builds that they wait for end with them."""
+        return self.evict(tuple(self.runs), now)
+
+    def expired(self, now: Moment) -> list[words.Effect]:
+        """Time has passed: for each of them, and for pauses that have become too long."""
+        effects = self.tell_all(run_words.Expired(), now)
+        return effects + self.evict(self._overdue(now), now)
+
+    def make_room(
+        self, held: Mapping[AttemptId, int], available: int, total: int, now: Moment
+    ) -> list[words.Effect]:
+        """Evict paused runs if they leave too little memory; bytes, see `eviction.crowding`."""
+        if any(isinstance(each.phase, _GOING) for each in self.runs.values()):
+            # What goes already may be enough.
+            return []
+        crowding = eviction.crowding(self.runs.values(), held, available, total)
+        return self.evict(crowding, now) if crowding else []
+
+    def _overdue(self, now: Moment) -> list[AttemptId]:
+        found = []
+        for attempt, each in self.runs.items():
+            due = eviction.due(each, self.max_pause)
+            if due is not None and due <= now.boot:
+                found.append(attempt)
+        return found
 
     def slept(self, seconds: float, now: Moment) -> None:
         """The computer slept so long: no run worked then."""
@@ -111,6 +154,7 @@ class Workload:
     def deadlines(self) -> Iterator[float | None]:
         """When each of them wants `Expired`, in boot-clock seconds."""
         yield from (phases.deadline(each) for each in self.runs.values())
+        yield from (eviction.due(each, self.max_pause) for each in self.runs.values())
         yield from (builds.deadline(each) for each in self.builds.values())
 
     def job_of(self, attempt: AttemptId) -> JobSpec | None:
@@ -175,8 +219,11 @@ class Workload:
         return [words.SaveBuild(after), *orders]
 
     def reconcile(self, now: Moment) -> list[words.Effect]:
-        """Give each waiting run its build, start builds that are wanted, end those that are not."""
-        effects: list[words.Effect] = []
+        """Give each waiting run its build, start builds that are wanted, end those that are not.
+
+        And let the next run save itself that is to go elsewhere.
+        """
+        effects = self._next_to_save(now)
         waiting: dict[str, list[Run]] = {}
         for each in self.runs.values():
             if isinstance(each.phase, phases.AwaitingBuild):
@@ -190,6 +237,16 @@ class Workload:
         for batch, runs in waiting.items():
             effects += self._serve(batch, runs, now)
         return effects
+
+    def _next_to_save(self, now: Moment) -> list[words.Effect]:
+        """On a desk in use one at a time: a checkpoint may fill the disk's time, and the memory."""
+        leaving = []
+        for attempt, each in self.runs.items():
+            if isinstance(each.phase, phases.Saving):
+                return []
+            if isinstance(each.phase, phases.Leaving):
+                leaving.append(attempt)
+        return self.happened(leaving[0], run_words.Turn(), now) if leaving else []
 
     def _fetching(self, batch: str) -> bool:
         """Whether a run that is still fetching will want the batch's build."""
@@ -242,6 +299,10 @@ class Workload:
 def memory_of(job: JobSpec, offer: Resources) -> int:
     """Bytes the job gets: what it asked for, or all."""
     return offer.memory if job.memory is None else job.memory
+
+
+def _paused_since(each: Run) -> float:
+    return each.frozen_at if each.frozen_at is not None else float("inf")
 
 
 def _same_on_disk(before: Run, after: Run) -> bool:
