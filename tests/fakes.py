@@ -57,6 +57,7 @@ from fallow.shared.messages import (
     Kill,
     Missing,
     Nodes,
+    Noticed,
     Remove,
     Report,
     Request,
@@ -316,7 +317,7 @@ class ScriptedAgent:
     def say(self, message: AgentMessage) -> list[str]:
         """Send it; what comes back, in short words."""
         decoded = decode_from("workstation", encode(message))
-        assert not isinstance(decoded, Tailed | Request)
+        assert not isinstance(decoded, Tailed | Noticed | Request)
         self.coordinator.turn(AgentSaid(self.name, decoded))
         return self.read()
 

@@ -99,7 +99,9 @@ COMMAND = Batch(
 CONTENTS: dict[str, tuple[m.Content, ...]] = {
     "src": (m.Content("main.c", A, 10, True), m.Content("lib/x.c", B, 20))
 }
-JOB = m.JobStatus("re100", "paused", 2, 1, 1, 3, "desk1", 10.5, 2.5, 0.25, "0", "you are here")
+JOB = m.JobStatus(
+    "re100", "paused", 2, 1, 1, 3, "desk1", 10.5, 2.5, 0.25, "0", "you are here", "step 1", 9.5
+)
 COUNTS = {"paused": 1}
 STATUS = m.BatchStatus("ana_cfd", "channel", "ana", 1.5, "running", COUNTS, 12.5, (JOB,))
 NODE = m.NodeStatus(
@@ -113,9 +115,11 @@ TO_COORDINATOR: list[m.AgentMessage] = [
         *(3, 7, 2, VERDICT, True),
         (m.BuildReport("k3f9a2c1", B, "failed", C, 10, "exit 2"),),
         RUNS,
+        (KEY,),
     ),
     m.Bye(3, "shutdown"),
     m.Tailed(5, b"\x00\xff text", 100, 200, False),
+    m.Noticed(7),
 ]
 TO_AGENT: list[m.CoordinatorMessage] = [
     m.Welcome(3, 5.0, "desk1"),
@@ -125,6 +129,7 @@ TO_AGENT: list[m.CoordinatorMessage] = [
     m.Missing(ATTEMPT, (A, B)),
     m.Ack(7, ("k3f9a2c1",)),
     m.Tail(5, ATTEMPT, "stderr", -1, 4096),
+    m.Notice(7, KEY, "a batch has ended", "24 succeeded"),
     m.Rejected("another version"),
 ]
 REQUESTS: list[m.ClientVerb] = [
@@ -142,6 +147,7 @@ REQUESTS: list[m.ClientVerb] = [
     m.Nodes(),
     m.Logs("channel/re100", "stderr", 2, -1, 10),
     m.Pull("channel", 500, 100),
+    m.Watch("channel", 41, 1.5, 100, 10.0),
     m.Invite("submitter", "ana", 60.0, 3, True),
     m.Keys(),
     m.Revoke("ana"),
@@ -166,7 +172,8 @@ REPLIES: list[m.ClientReply] = [
         4,
         5,
     ),
-    m.LogsReply(b"\x00text", 10, 20, True, 2),
+    m.LogsReply(b"\x00text", 10, 20, True, 2, "paused", "you are here"),
+    m.WatchReply((m.Happening(42, 1.5, "finished", "a:b/c", "desk1", 2, "x", 3.5, 0.5),), 42, True),
     m.PullReply(
         "ana_cfd",
         "channel",

@@ -17,7 +17,15 @@ from fallow.coordinator.events import (
     Committed,
 )
 from fallow.shared.ids import AttemptId
-from fallow.shared.messages import Request, Resources, Tailed, decode_for_agent, decode_from, encode
+from fallow.shared.messages import (
+    Noticed,
+    Request,
+    Resources,
+    Tailed,
+    decode_for_agent,
+    decode_from,
+    encode,
+)
 from fallow.shared.moments import Moment
 from fallow.shared.runs import Crashed, Exit, Exited, Signalled
 from fallow.shared.work import run_words
@@ -199,7 +207,7 @@ class ModelDesk:
         if not self.up:
             return False
         message = decode_from("workstation", self.up.popleft())
-        assert not isinstance(message, Request | Tailed)
+        assert not isinstance(message, Request | Tailed | Noticed)
         self.office.turn(AgentSaid(self.name, message))
         return True
 

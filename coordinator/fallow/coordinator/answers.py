@@ -6,6 +6,7 @@ workstation's to give; the answer then waits here until it comes. Opposite: `cli
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from fallow.coordinator.core import Core
@@ -20,10 +21,12 @@ from fallow.coordinator.records import (
     Stopping,
 )
 from fallow.coordinator.results import build_output_name
+from fallow.coordinator.status import job_status
 from fallow.coordinator.store import Store
 from fallow.coordinator.world import LiveBatch
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import Refused, UsageError
+from fallow.shared.ids import JobId
 from fallow.shared.messages import (
     CHUNK,
     Failed,
@@ -35,6 +38,7 @@ from fallow.shared.messages import (
     Tail,
     Tailed,
 )
+from fallow.shared.moments import Moment
 from fallow.shared.runs import OutputFile
 
 _PATIENCE = 10.0  # seconds a workstation has to answer for a live run
@@ -73,47 +77,61 @@ class Answers:
         self._waiting: dict[int, _Waiting] = {}
         self._tails = 0
 
-    def logs(self, reply: int, ask: Logs, now: float) -> None:
-        """Answer now, or when the workstation has; `now` is boot-clock seconds."""
+    def logs(self, reply: int, ask: Logs, now: Moment) -> None:
+        """Answer now, or when the workstation has."""
         uid, job = self._find_job(ask.ref)
         attempts = self._core.attempts_of(job.id)
         if not attempts and ask.attempt is None:
-            self._answer(reply, LogsReply(b"", 0, 0, not isinstance(job.state, Done), 0))
+            live = not isinstance(job.state, Done)
+            self._say(reply, job, LogsReply(b"", 0, 0, live, 0), now)
             return
         attempt = _wanted(attempts, ask.attempt, ask.ref)
         kept = self._kept(uid, job.id.index, attempt.id.number, f"{ask.stream}.txt")
         if kept is not None:
-            self._answer(reply, self._from_disk(kept, ask, attempt.id.number))
+            self._say(reply, job, self._from_disk(kept, ask, attempt.id.number), now)
         elif isinstance(attempt.state, Live | Collecting | Stopping):
             self._tails += 1
             self._waiting[self._tails] = _Waiting(
-                reply, attempt.node, attempt.id.number, now + _PATIENCE, ask, uid, job.id.index
+                reply, attempt.node, attempt.id.number, now.boot + _PATIENCE, ask, uid, job.id.index
             )
             limit = max(0, min(ask.limit, CHUNK))
             self._tell(attempt.node, Tail(self._tails, attempt.id, ask.stream, ask.offset, limit))
         elif isinstance(attempt.state, Ended):
             # Ended with nothing kept: killed, lost or given back.
-            self._answer(reply, LogsReply(b"", 0, 0, False, attempt.id.number))
+            self._say(reply, job, LogsReply(b"", 0, 0, False, attempt.id.number), now)
         else:
-            self._answer(reply, LogsReply(b"", 0, 0, True, attempt.id.number))
+            self._say(reply, job, LogsReply(b"", 0, 0, True, attempt.id.number), now)
 
-    def tailed(self, node: str, tailed: Tailed) -> None:
+    def tailed(self, node: str, tailed: Tailed, now: Moment) -> None:
         """A workstation's answer has come."""
         waiting = self._waiting.get(tailed.request)
         if waiting is None or waiting.node != node:
             return
         del self._waiting[tailed.request]
+        job = self._core.world.job(JobId(waiting.uid, waiting.index))
+        if job is None:
+            self._answer(waiting.reply, Failed(f"{waiting.ask.ref} was removed"))
+            return
         if tailed.found:
             reply = LogsReply(tailed.data, tailed.offset, tailed.size, True, waiting.attempt)
-            self._answer(waiting.reply, reply)
+            self._say(waiting.reply, job, reply, now)
             return
         # It may have been committed meanwhile.
         name = f"{waiting.ask.stream}.txt"
         kept = self._kept(waiting.uid, waiting.index, waiting.attempt, name)
         if kept is not None:
-            self._answer(waiting.reply, self._from_disk(kept, waiting.ask, waiting.attempt))
+            found = self._from_disk(kept, waiting.ask, waiting.attempt)
+            self._say(waiting.reply, job, found, now)
         else:
-            self._answer(waiting.reply, LogsReply(b"", 0, 0, True, waiting.attempt))
+            empty = LogsReply(b"", 0, 0, True, waiting.attempt)
+            self._say(waiting.reply, job, empty, now)
+
+    def _say(self, reply: int, job: JobRecord, said: LogsAnswer, now: Moment) -> None:
+        """Answer, and say how the job is: its output alone does not tell why nothing comes."""
+        if isinstance(said, LogsReply):
+            shown = job_status(self._core.world, job, now)
+            said = msgspec.structs.replace(said, state=shown.state, reason=shown.reason)
+        self._answer(reply, said)
 
     def expire(self, now: float) -> None:
         """Give up on workstations that did not answer in time."""
@@ -226,13 +244,14 @@ class Answers:
         return None
 
     def _from_disk(self, file: OutputFile, ask: Logs, number: int) -> LogsReply | Failed:
-        offset = file.size if ask.offset < 0 else min(ask.offset, file.size)
+        limit = max(0, min(ask.limit, CHUNK))
+        offset = max(file.size - limit, 0) if ask.offset < 0 else min(ask.offset, file.size)
         data = b""
         if file.size:
             try:
                 with self._blobs.path(file.hash).open("rb") as stream:
                     stream.seek(offset)
-                    data = stream.read(max(0, min(ask.limit, CHUNK)))
+                    data = stream.read(limit)
             except OSError as error:
                 return Failed("The output cannot be read any more", f"The system says: {error}.")
         return LogsReply(data, offset, file.size, False, number)

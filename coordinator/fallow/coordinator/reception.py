@@ -28,6 +28,7 @@ from fallow.coordinator.outbox import Outbox, Peer
 from fallow.coordinator.people import Caller as Known
 from fallow.coordinator.people import People
 from fallow.coordinator.soundness import check_said
+from fallow.coordinator.watching import Watching
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import FallowError, Refused
 from fallow.shared.messages import (
@@ -46,6 +47,7 @@ from fallow.shared.messages import (
     Logs,
     Malformed,
     Nodes,
+    Noticed,
     Pull,
     Rejected,
     Release,
@@ -59,6 +61,7 @@ from fallow.shared.messages import (
     Submit,
     Tailed,
     Undrain,
+    Watch,
     Why,
     decode_from,
 )
@@ -89,6 +92,7 @@ class Reception:
         place: Place,
         people: People,
         answers: Answers,
+        watching: Watching,
         blobs: BlobStore,
         outbox: Outbox,
         handle: Callable[[Event], None],
@@ -96,6 +100,7 @@ class Reception:
         self._place = place
         self._people = people
         self._answers = answers
+        self._watching = watching
         self._blobs = blobs
         self._outbox = outbox
         self._handle = handle
@@ -125,7 +130,9 @@ class Reception:
                 except FallowError as error:
                     self._outbox.answer(reply, failed(error))
             case Tailed():
-                self._answers.tailed(who.name, message)
+                self._answers.tailed(who.name, message, now)
+            case Noticed():
+                pass
             case Hello() | Report() | Bye():
                 self._outbox.connected(who.name, peer)
                 self._handle(AgentSaid(who.name, message))
@@ -150,7 +157,9 @@ class Reception:
             ):
                 self._handle(ClientAsked(reply, _caller(who), body))
             case Logs():
-                self._answers.logs(reply, body, now.boot)
+                self._answers.logs(reply, body, now)
+            case Watch():
+                self._watching.watch(reply, body, now)
             case Pull():
                 self._outbox.answer(reply, self._answers.pull(body))
             case Invite():

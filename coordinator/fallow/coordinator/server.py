@@ -45,6 +45,7 @@ from fallow.coordinator.store import (
     Store,
     Undone,
 )
+from fallow.coordinator.watching import Watching
 from fallow.shared import addresses
 from fallow.shared.blobs import BlobStore
 from fallow.shared.clock import SystemClock, boot_id
@@ -95,6 +96,7 @@ class Server:
         self._answers = Answers(
             self._core, self._store, self._blobs, self._outbox.tell, self._outbox.answer
         )
+        self._watching = Watching(self._core, self._store, self._outbox.answer)
         self._build_outputs: list[archive.PutBuildOutput] = []
         self._unneeded: set[str] = set()
         self._sweep_at = 0.0
@@ -120,7 +122,13 @@ class Server:
             )
             place = Place(advertised(self._settings, control.address), self._keys.public)
             reception = Reception(
-                place, self._people, self._answers, self._blobs, self._outbox, self._handle
+                place,
+                self._people,
+                self._answers,
+                self._watching,
+                self._blobs,
+                self._outbox,
+                self._handle,
             )
             for socket in (control, local_control):
                 self._loop.watch(socket, partial(self._on_readable, socket, reception))
@@ -293,6 +301,8 @@ class Server:
         self._put_build_outputs()
         try:
             self._outbox.finish()
+            if self._watching.look(now):
+                self._outbox.finish()
             self._sweep(now)
         except FallowError as error:
             self._end(error)
@@ -331,7 +341,12 @@ class Server:
             sweeping.sweep(self._blobs, needed)
 
     def _deadline(self) -> float:
-        deadlines = (self._core.deadline(), self._answers.deadline(), self._sweep_at)
+        deadlines = (
+            self._core.deadline(),
+            self._answers.deadline(),
+            self._watching.deadline(),
+            self._sweep_at,
+        )
         return min(one for one in deadlines if one is not None)
 
     def _end(self, error: FallowError) -> None:

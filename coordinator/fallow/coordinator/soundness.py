@@ -8,7 +8,16 @@ import math
 import re
 from collections.abc import Iterator
 
-from fallow.shared.messages import BuildReport, Bye, Hello, Malformed, Report, RunReport, Tailed
+from fallow.shared.messages import (
+    BuildReport,
+    Bye,
+    Hello,
+    Malformed,
+    Noticed,
+    Report,
+    RunReport,
+    Tailed,
+)
 from fallow.shared.runs import Exited, Finished, Signalled, Staging
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -19,13 +28,13 @@ _LONGEST = 100_000  # characters of a text for people
 _MOST_WORDS = 1000
 
 
-def check_said(message: Hello | Report | Bye | Tailed) -> None:
+def check_said(message: Hello | Report | Bye | Tailed | Noticed) -> None:
     """Refuse what no workstation of ours would say; Malformed names the first such thing."""
     for problem in _problems(message):
         raise Malformed(problem)
 
 
-def _problems(message: Hello | Report | Bye | Tailed) -> Iterator[str]:
+def _problems(message: Hello | Report | Bye | Tailed | Noticed) -> Iterator[str]:
     match message:
         case Hello(resources=offer):
             if not 0 <= offer.cpus <= _MOST_CPUS:
@@ -45,10 +54,14 @@ def _problems(message: Hello | Report | Bye | Tailed) -> Iterator[str]:
                 yield from _build(build)
             for run in message.runs:
                 yield from _run(run)
+            if len(message.people) > _MOST_WORDS:
+                yield f"{len(message.people)} people"
+            for key in message.people:
+                yield from _text(key)
         case Tailed():
             if not _is_size(message.offset) or not _is_size(message.size):
                 yield f"an output of {message.size} bytes"
-        case Bye():
+        case Bye() | Noticed():
             pass
 
 

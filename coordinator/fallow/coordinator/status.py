@@ -103,6 +103,11 @@ def run_of(world: World, record: AttemptRecord) -> RunReport | None:
     return node.runs.get(record.id) if node is not None else None
 
 
+def job_status(world: World, job: JobRecord, now: Moment) -> JobStatus:
+    """One job, as among all of its batch."""
+    return _jobs(world, world.batches[job.id.batch], (job,), now)[0]
+
+
 def _jobs(
     world: World, batch: LiveBatch, jobs: tuple[JobRecord, ...], now: Moment
 ) -> tuple[JobStatus, ...]:

@@ -62,7 +62,6 @@ from fallow.tray.local import (
 )
 from fallow.tray.membership import (
     CONTROL_LIMITS,
-    host_name,
     join,
     load_membership,
     load_own_keys,
@@ -430,6 +429,8 @@ class Agent:
                 case words.ShowTail(question):
                     if self._control is not None:
                         self._control.send(encode(self._bench.tail(question)))
+                case words.ShowNotice():
+                    pass  # no tray is told yet
                 case words.Publish():
                     self._unpublished = True
 
@@ -473,7 +474,7 @@ def _settings(
             'or allow jobs without it: sandbox = "none" under [jobs] in agent.toml'
         )
     return Settings(
-        host=host_name(),
+        host=machine.host_name(),
         boot_id=boot,
         version=machine.installed_version(),
         resources=Resources(

@@ -22,6 +22,7 @@ from fallow.shared.messages import (
     Hello,
     JobSpec,
     Missing,
+    Notice,
     Rejected,
     Report,
     Resources,
@@ -63,6 +64,7 @@ class Settings(Struct, frozen=True):
     policy: Policy = Policy()
     in_place: bool = False
     unable: str | None = None
+    max_pause: float | None = None
 
 
 class Core:
@@ -72,7 +74,7 @@ class Core:
         self.settings = settings
         self.session = Session(sessions.Away() if joined else sessions.Unjoined())
         self.desk = Lookout(settings.policy, settings.boot_id, now)
-        self.work = Workload(settings.in_place, not self.verdict.runs)
+        self.work = Workload(settings.in_place, not self.verdict.runs, settings.max_pause)
         self.stopping = False
         self._shown = True
         self._report_at: float | None = None
@@ -174,7 +176,7 @@ class Core:
                 effects += self.work.happened(attempt, fact, now)
                 effects += self.work.reconcile(now)
             case words.Expired():
-                effects += self.work.tell_all(run_words.Expired(), now)
+                effects += self.work.expired(now)
                 effects += self._keep_connected(now)
             case words.StopAsked():
                 self.stopping = True
@@ -244,7 +246,7 @@ class Core:
                 wishes = by_hand.lending(before, seconds, now, boot)
             case words.EjectAsked():
                 wishes = by_hand.ejecting(before, self.desk.policy.idle_after, now, boot)
-                effects += self._evict_all(now)
+                effects += self.work.evict_all(now)
             case words.FinishAsked():
                 wishes = by_hand.finishing(before)
             case words.ResumeAsked():
@@ -253,13 +255,6 @@ class Core:
         # Whether new jobs may come is told at once.
         self.work.changed = self.work.urgent = True
         return [words.SaveWishes(wishes), *effects]
-
-    def _evict_all(self, now: Moment) -> list[words.Effect]:
-        effects: list[words.Effect] = []
-        for attempt, each in list(self.work.runs.items()):
-            withdrawn = run_words.Withdrawn("evict", each.job.grace)
-            effects += self.work.happened(attempt, withdrawn, now)
-        return [*effects, *self.work.reconcile(now)]
 
     def _judge(self, now: Moment) -> list[words.Effect]:
         """Judge anew; when the answer changes for the runs, all of them follow."""
@@ -286,7 +281,7 @@ class Core:
 
     def _said(
         self,
-        message: Welcome | Assign | Withdraw | Accepted | Missing | Ack | Tail | Rejected,
+        message: Welcome | Assign | Withdraw | Accepted | Missing | Ack | Tail | Notice | Rejected,
         now: Moment,
     ) -> list[words.Effect]:
         match message:
@@ -318,6 +313,8 @@ class Core:
                 return self._acknowledged(seq, forget, now)
             case Tail():
                 return [words.ShowTail(message)]
+            case Notice():
+                return [words.ShowNotice(message)]
 
     def _assigned(self, attempt: AttemptId, job: JobSpec, now: Moment) -> list[words.Effect]:
         if attempt in self.work.runs or is_build(attempt):
@@ -375,7 +372,7 @@ class Core:
                 RunReport(
                     each.attempt,
                     phases.report_state(each),
-                    each.frozen,
+                    phases.stands_still(each),
                     round(ran, 3),
                     round(paused, 3),
                     each.progress,

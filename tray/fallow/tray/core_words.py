@@ -9,7 +9,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from fallow.shared.ids import AttemptId
-from fallow.shared.messages import AgentMessage, CoordinatorMessage, Tail
+from fallow.shared.messages import AgentMessage, CoordinatorMessage, Notice, Tail
 from fallow.shared.work import run_words
 from fallow.shared.work.orders import ForgetInputs as ForgetInputs
 from fallow.shared.work.orders import Order as Order
@@ -144,6 +144,12 @@ class Reconnect(Struct, frozen=True):
     """Make the connection to the coordinator anew."""
 
 
+class ShowNotice(Struct, frozen=True):
+    """Show this on the screen of the person it is to."""
+
+    notice: Notice
+
+
 class ShowTail(Struct, frozen=True):
     """Answer this question about a run's output."""
 
@@ -164,5 +170,6 @@ Effect: TypeAlias = (
     | Send
     | Reconnect
     | ShowTail
+    | ShowNotice
     | Publish
 )

@@ -21,6 +21,7 @@ from fallow.coordinator.store import rows
 from fallow.coordinator.store.rows import Row
 from fallow.coordinator.store.saves import AnySave, Doomed
 from fallow.shared.errors import FallowError
+from fallow.shared.messages import Happening
 from fallow.shared.runs import OutputFile
 
 NAME = "fallow.sqlite"
@@ -180,6 +181,39 @@ class Store:
         for table in ("result_file", "build_output"):
             for row in self._query(f"SELECT DISTINCT hash FROM {table}"):
                 yield row[0].hex()
+
+    def last_event(self) -> int:
+        """The number of the newest event, 0 before the first."""
+        return int(self._query("SELECT coalesce(max(id), 0) FROM event")[0][0])
+
+    def event_before(self, wall: float) -> int:
+        """The number after which events at or after this wall-clock second begin.
+
+        Events are numbered as they come, so a clock that was set back in between blurs the answer.
+        """
+        low, high = 0, self.last_event()
+        while low < high:
+            middle = (low + high + 1) // 2
+            found = self._query(
+                "SELECT wall FROM event WHERE id <= ? ORDER BY id DESC LIMIT 1", (middle,)
+            )
+            if found and found[0][0] >= wall:
+                high = middle - 1
+            else:
+                low = middle
+        return low
+
+    def events(self, after: int, until: int, limit: int, ref: str | None) -> list[Happening]:
+        """The first events numbered above `after`, up to `until`; of a batch or job alone."""
+        where = "id > ? AND id <= ?"
+        values: Row = (after, until)
+        if ref is not None:
+            # "/" is followed by "0": what lies between begins with this batch and a slash.
+            where += " AND (ref = ? OR (ref > ? AND ref < ?))"
+            values = (*values, ref, f"{ref}/", f"{ref}0")
+        end = f"WHERE {where} ORDER BY id LIMIT ?"
+        query = rows.select("event", f"id {rows.EVENT}", end)
+        return [Happening(*row) for row in self._query(query, (*values, limit))]
 
     def _write(self, kind: type, saves: Sequence[Any]) -> None:
         sql, values_of = rows.WRITES[kind]

@@ -35,6 +35,7 @@ from fallow.shared.messages.client import (
     Status,
     Submit,
     Undrain,
+    Watch,
     Why,
 )
 from fallow.shared.messages.data import (
@@ -67,6 +68,7 @@ from fallow.shared.messages.replies import (
     Done,
     Enrolled,
     Failed,
+    Happening,
     InviteReply,
     JobResults,
     JobStateName,
@@ -81,6 +83,7 @@ from fallow.shared.messages.replies import (
     PullReply,
     StatusReply,
     Submitted,
+    WatchReply,
     WhyReply,
 )
 from fallow.shared.messages.workstation import (
@@ -93,6 +96,8 @@ from fallow.shared.messages.workstation import (
     CoordinatorMessage,
     Hello,
     Missing,
+    Notice,
+    Noticed,
     Rejected,
     Report,
     RunReport,
@@ -131,6 +136,7 @@ __all__ = [
     "Failed",
     "Fetch",
     "Gone",
+    "Happening",
     "Have",
     "Hello",
     "Hold",
@@ -154,6 +160,8 @@ __all__ = [
     "NodeStatus",
     "Nodes",
     "NodesReply",
+    "Notice",
+    "Noticed",
     "Obstacle",
     "Offer",
     "Pull",
@@ -178,6 +186,8 @@ __all__ = [
     "Tail",
     "Tailed",
     "Undrain",
+    "Watch",
+    "WatchReply",
     "Welcome",
     "Why",
     "WhyReply",

@@ -99,13 +99,30 @@ class Nodes(Struct, frozen=True, tag="nodes"):
 
 
 class Logs(Struct, frozen=True, tag="logs"):
-    """Output of one job: of its live attempt, or of the newest kept one. `offset` -1: the end."""
+    """Output of one job: of its live attempt, or of the newest kept one.
+
+    `offset` -1: the last `limit` bytes.
+    """
 
     ref: str
     stream: Literal["stdout", "stderr"] = "stdout"
     attempt: int | None = None
     offset: int = 0
     limit: int = CHUNK
+
+
+class Watch(Struct, frozen=True, tag="watch"):
+    """What happened after event number `after`, oldest first, of `ref` alone where it is named.
+
+    `after` None: from the first event at or after wall-clock second `since`, or, without that, only
+    what is still to come. Where there is nothing yet, the answer waits up to `wait` seconds.
+    """
+
+    ref: str | None = None
+    after: int | None = None
+    since: float | None = None
+    limit: int = 1000
+    wait: float = 0.0
 
 
 class Pull(Struct, frozen=True, tag="pull"):
@@ -155,6 +172,7 @@ ClientVerb: TypeAlias = (
     | Nodes
     | Logs
     | Pull
+    | Watch
     | Invite
     | Keys
     | Revoke

@@ -27,6 +27,7 @@ from fallow.shared.messages.client import (
     Status,
     Submit,
     Undrain,
+    Watch,
     Why,
 )
 from fallow.shared.messages.data import Chunk, DataMessage, Fetch, Gone, Have, Offer
@@ -39,6 +40,7 @@ from fallow.shared.messages.workstation import (
     CoordinatorMessage,
     Hello,
     Missing,
+    Noticed,
     Report,
     Tail,
     Tailed,
@@ -65,10 +67,10 @@ class Reply(Struct, frozen=True, tag="reply"):
 
 
 _SUBMITTER = frozenset(
-    {Submit, Kill, Remove, Hold, Release, Retry, Status, Nodes, Why, Logs, Pull},
+    {Submit, Kill, Remove, Hold, Release, Retry, Status, Nodes, Why, Logs, Pull, Watch},
 )
 VERBS: dict[Role, frozenset[type]] = {
-    "workstation": frozenset({Hello, Report, Bye, Tailed}),
+    "workstation": frozenset({Hello, Report, Bye, Tailed, Noticed}),
     "submitter": _SUBMITTER,
     "admin": _SUBMITTER | {Drain, Undrain, Invite, Keys, Revoke},
     "newcomer": frozenset({Enrol}),

@@ -68,6 +68,8 @@ class JobStatus(Struct, frozen=True):
     progress: float | None = None
     exit: str | None = None
     reason: str | None = None
+    progress_text: str = ""
+    eta_seconds: float | None = None
 
 
 class BatchStatus(Struct, frozen=True, omit_defaults=False):
@@ -138,13 +140,44 @@ class WhyReply(Struct, frozen=True, tag="why_reply"):
 
 
 class LogsReply(Struct, frozen=True, tag="logs_reply"):
-    """Bytes from `offset`; `live` is false once the attempt has ended and no more can come."""
+    """Bytes from `offset`; `live` is false once the attempt has ended and no more can come.
+
+    `state` and `reason` are the job's, as `status` shows them.
+    """
 
     data: bytes
     offset: int
     size: int
     live: bool
     attempt: int
+    state: JobStateName | None = None
+    reason: str | None = None
+
+
+class Happening(Struct, frozen=True, array_like=True, gc=False):
+    """One event as `watch` tells it, numbered in the order of happening; `wall` in seconds.
+
+    `ref`, `node` and `text` are "", `attempt` is 0 where it is not about such a thing.
+    `run_seconds` and `paused_seconds` are those of an attempt that has finished.
+    """
+
+    id: int
+    wall: float
+    kind: str
+    ref: str = ""
+    node: str = ""
+    attempt: int = 0
+    text: str = ""
+    run_seconds: float = 0.0
+    paused_seconds: float = 0.0
+
+
+class WatchReply(Struct, frozen=True, tag="watch_reply"):
+    """Events, and the `after` with which to ask on; `more`: asking at once brings more."""
+
+    events: tuple[Happening, ...]
+    next: int
+    more: bool = False
 
 
 class JobResults(Struct, frozen=True):
@@ -198,6 +231,7 @@ ClientReply: TypeAlias = (
     | WhyReply
     | LogsReply
     | PullReply
+    | WatchReply
     | InviteReply
     | KeysReply
     | Enrolled

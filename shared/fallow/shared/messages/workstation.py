@@ -51,7 +51,8 @@ class Report(Struct, frozen=True, tag="report"):
     """The whole truth about a workstation.
 
     `seq` counts the Reports of this session, `heard` is the highest `n` received in it. `accepting`
-    is false while no new job may come, whatever the verdict (finishing, shutting down).
+    is false while no new job may come, whatever the verdict (finishing, shutting down). `people`
+    are the public keys with which people at this desk joined: who is told of things by its tray.
     """
 
     session: int
@@ -61,6 +62,7 @@ class Report(Struct, frozen=True, tag="report"):
     accepting: bool
     builds: tuple[BuildReport, ...] = ()
     runs: tuple[RunReport, ...] = ()
+    people: tuple[str, ...] = ()
 
 
 class Bye(Struct, frozen=True, tag="bye"):
@@ -80,7 +82,13 @@ class Tailed(Struct, frozen=True, tag="tailed"):
     found: bool = True
 
 
-AgentMessage: TypeAlias = Hello | Report | Bye | Tailed
+class Noticed(Struct, frozen=True, tag="noticed"):
+    """That Notice was shown on a screen."""
+
+    id: int
+
+
+AgentMessage: TypeAlias = Hello | Report | Bye | Tailed | Noticed
 
 
 # --- coordinator -> workstation -------------------------------------------------------------------
@@ -142,6 +150,15 @@ class Tail(Struct, frozen=True, tag="tail"):
     limit: int
 
 
+class Notice(Struct, frozen=True, tag="notice"):
+    """Show this to the person at the desk who joined with the public key `to`; then say Noticed."""
+
+    id: int
+    to: str
+    title: str
+    text: str
+
+
 class Rejected(Struct, frozen=True, tag="rejected"):
     """This session cannot be: the reason is for the desk's owner to read."""
 
@@ -149,5 +166,5 @@ class Rejected(Struct, frozen=True, tag="rejected"):
 
 
 CoordinatorMessage: TypeAlias = (
-    Welcome | Assign | Withdraw | Accepted | Missing | Ack | Tail | Rejected
+    Welcome | Assign | Withdraw | Accepted | Missing | Ack | Tail | Notice | Rejected
 )

@@ -1,0 +1,93 @@
+"""The event stream as clients see it: one page at a time, or the first event that comes.
+
+Not the events themselves: the core says them, the store keeps them. A client names the last number
+it has seen, so one that falls behind or comes back later loses nothing. Opposite: `verbs.watch`.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from fallow.coordinator.core import Core
+from fallow.coordinator.store import Store
+from fallow.shared.errors import FallowError
+from fallow.shared.messages import Watch, WatchReply
+from fallow.shared.moments import Moment
+
+_PAGE = 10_000
+_WINDOW = 50_000  # events that one question may look through
+_LONGEST_WAIT = 15.0  # seconds; below a client's own patience
+
+
+class _Waiting(Struct):
+    reply: int
+    ask: Watch
+    ref: str | None
+    after: int
+    deadline: float
+
+
+class Watching:
+    """Answers Watch; `answer` sends to a client."""
+
+    def __init__(self, core: Core, store: Store, answer: Callable[[int, WatchReply], None]) -> None:
+        self._core = core
+        self._store = store
+        self._answer = answer
+        self._waiting: list[_Waiting] = []
+        self._seen = 0
+
+    def watch(self, reply: int, ask: Watch, now: Moment) -> None:
+        """Answer now, or when something has happened."""
+        ref = self._meant(ask.ref) if ask.ref is not None else None
+        if ask.after is not None:
+            after = ask.after
+        elif ask.since is not None:
+            after = self._store.event_before(ask.since)
+        else:
+            after = self._store.last_event()
+        deadline = now.boot + min(max(ask.wait, 0.0), _LONGEST_WAIT)
+        waiting = _Waiting(reply, ask, ref, after, deadline)
+        if not self._look(waiting, over=deadline <= now.boot):
+            self._waiting.append(waiting)
+
+    def look(self, now: Moment) -> bool:
+        """Answer those who wait for what was saved since, or no longer; whether any was."""
+        if not self._waiting:
+            return False
+        last = self._store.last_event()
+        news, self._seen = last != self._seen, last
+        before = len(self._waiting)
+        self._waiting = [
+            each
+            for each in self._waiting
+            if not (news or each.deadline <= now.boot)
+            or not self._look(each, over=each.deadline <= now.boot)
+        ]
+        return len(self._waiting) < before
+
+    def deadline(self) -> float | None:
+        return min((each.deadline for each in self._waiting), default=None)
+
+    def _meant(self, ref: str) -> str:
+        """The full name; a batch that was removed is still in the audit under its own."""
+        try:
+            batch, job = self._core.find(ref)
+        except FallowError:
+            if ":" in ref and self._store.events(0, self._store.last_event(), 1, ref):
+                return ref
+            raise
+        return batch.ref(job)
+
+    def _look(self, waiting: _Waiting, over: bool) -> bool:
+        last = self._store.last_event()
+        until = min(last, waiting.after + _WINDOW)
+        limit = max(1, min(waiting.ask.limit, _PAGE))
+        events = self._store.events(waiting.after, until, limit, waiting.ref)
+        if len(events) == limit:
+            until = events[-1].id
+        waiting.after = max(waiting.after, until)
+        if not events and until >= last and not over:
+            return False
+        self._answer(waiting.reply, WatchReply(tuple(events), waiting.after, waiting.after < last))
+        return True
