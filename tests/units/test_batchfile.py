@@ -7,18 +7,27 @@ from pathlib import Path
 import pytest
 
 from fallow.shared.batch import (
+    Apptainer,
+    ApptainerInitialize,
+    ApptainerJob,
     Batch,
+    Checkpoint,
     Command,
     CommandInitialize,
     CommandJob,
     File,
+    Limits,
     Meta,
+    OnFailure,
+    OnLost,
+    OnOwnerReturn,
     Python,
     PythonInitialize,
     PythonJob,
     Range,
     Resources,
     Sweep,
+    capabilities_of,
 )
 from fallow.shared.batchfile import LoadedBatch, load, loads
 from fallow.shared.errors import BatchError
@@ -128,6 +137,88 @@ resources: {cpus: 2, memory: 4GiB}
     )
 
 
+def test_every_key_of_a_container() -> None:
+    found = read(
+        META
+        + """
+apptainer:
+  initialize:
+    sif: {path: solver.sif}
+    required_files: [mesh.h5, {path: a.json, alias: case.json}]
+    required_mounts: [/output]
+  jobs:
+    - name: a
+    - name: b
+      required_files: [{path: b.json, alias: case.json}]
+      required_mounts: [/more, {path: /data/tables, alias: /tables}]
+      slurm: {partition: cpu}
+"""
+    ).batch
+    assert found.apptainer == Apptainer(
+        initialize=ApptainerInitialize(
+            sif=File("solver.sif"),
+            required_files=(File("mesh.h5"), File("a.json", "case.json")),
+            required_mounts=(File("/output"),),
+        ),
+        jobs=(
+            ApptainerJob(name="a"),
+            ApptainerJob(
+                name="b",
+                required_files=(File("b.json", "case.json"),),
+                required_mounts=(File("/more"), File("/data/tables", "/tables")),
+                slurm={"partition": "cpu"},
+            ),
+        ),
+    )
+    assert capabilities_of(found) == ("apptainer",)
+
+
+def test_every_key_around_the_jobs() -> None:
+    found = read(
+        """
+meta: {namespace: n, batch_name: b, matrix: "@ana:example.org"}
+python: {jobs: [{name: a, file: run.py, slurm: {time: 10:00:00, ntasks: 4, account: 1e3}}]}
+resources: {cpus: 2, memory: 4GiB, gpus: 1, disk: 10GiB}
+limits: {run_time: 6h}
+on_failure: {retries: 2, back_off: 30s}
+on_owner_return: {do: evict, max_pause: 2h, then: move}
+checkpoint: {signal: USR1, grace: 90s, files: [checkpoint/, state.bin]}
+on_lost: {after: 10m, then: wait}
+priority: high
+after: [mesh_01, "other:mesh_02"]
+notify: [desktop, "matrix:@bo:example.org", "https://hooks.example.org/x"]
+slurm: {partition: cpu, exclusive: true, mem: 1.50, requeue: no}
+"""
+    ).batch
+    assert found.python is not None
+    assert found.python.jobs[0].slurm == {"time": "10:00:00", "ntasks": 4, "account": "1e3"}
+    assert found == Batch(
+        meta=Meta(namespace="n", batch_name="b", matrix="@ana:example.org"),
+        python=found.python,
+        resources=Resources(cpus=2, memory=4 << 30, gpus=1, disk=10 << 30),
+        limits=Limits(run_time=6 * 3600.0),
+        on_failure=OnFailure(retries=2, back_off=30.0),
+        on_owner_return=OnOwnerReturn(do="evict", max_pause=7200.0, then="move"),
+        checkpoint=Checkpoint(signal="USR1", grace=90.0, files=("checkpoint/", "state.bin")),
+        on_lost=OnLost(after=600.0, then="wait"),
+        priority="high",
+        after=("mesh_01", "other:mesh_02"),
+        notify=("desktop", "matrix:@bo:example.org", "https://hooks.example.org/x"),
+        slurm={"partition": "cpu", "exclusive": True, "mem": "1.50", "requeue": "no"},
+    )
+
+
+def test_what_is_left_out_or_empty_has_its_default() -> None:
+    empty = "".join(
+        f"{key}: ~\n"
+        for key in ("limits", "on_failure", "on_owner_return", "checkpoint", "on_lost", "priority")
+    )
+    jobs = "command: {jobs: [{name: a, run: x}]}\n"
+    found = read(META + jobs + empty + "after: []\nnotify: ~\nresources: {}\n").batch
+    assert found == read(META + jobs).batch
+    assert found.on_failure.retries == 0
+
+
 @pytest.mark.parametrize(
     "word", ["no", "2024", "1e3", "10:00:00", "0x1f", "yes", "1_000", "=", "<<"]
 )
@@ -168,7 +259,7 @@ def test_sweep_values_are_numbers_where_they_look_like_numbers() -> None:
         *("1", "2", "no", "007", "0x1f", "1_000", "10:00:00", "1e999", ".nan", "1.2.3"),
         "12345678901234567890",
     )
-    assert sweep.values["c"] == Range(start=0.5, to=2, step=1)
+    assert sweep.values["c"] == Range(start=0.5, to=2)
     assert sweep.values["d"] == ("only",)
 
 
@@ -203,7 +294,7 @@ def test_a_sweep_from_a_table(tmp_path: Path) -> None:
         ("", "no line below its names"),
         ("re\n", "no line below its names"),
         ("re,re\n1,2\n", "two columns of one name"),
-        ("re,dt\n1,2\n1\n", "Row 3 of .* has 1 values for 2 names"),
+        ("re,dt\n1,2\n1\n", "has 1 values for 2 names in line 3; .dt. is missing"),
         ('re\n"1\n', "is not a table"),
         ("k\n1\n", "'k' is in the table and in the sweep"),
         ("mesh size\n1\n", "'mesh size' cannot be a placeholder"),

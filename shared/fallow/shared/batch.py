@@ -30,14 +30,14 @@ class Meta(Struct, frozen=True, kw_only=True):
 
 
 class Resources(Struct, frozen=True, kw_only=True):
-    """What each job needs; None means all of the workstation's (of `disk`: no wish).
+    """What each job needs; None means all of the workstation's (of `gpus`: none, `disk`: no wish).
 
-    `memory` and `disk` are bytes. A job gets as many GPUs as it names, none by default.
+    `memory` and `disk` are bytes. A job's own word goes before the batch's, key by key.
     """
 
     cpus: int | None = None
     memory: int | None = None
-    gpus: int = 0
+    gpus: int | None = None
     disk: int | None = None
 
 
@@ -107,7 +107,11 @@ class Python(Struct, frozen=True, kw_only=True):
 
 
 class ApptainerInitialize(Struct, frozen=True, kw_only=True):
-    """`sif` is the image; `required_mounts` are folders of the workstation to see inside it."""
+    """`sif` is the image; each of `required_mounts` is an empty folder to write to inside it.
+
+    Its `path` is where the container sees that folder. With an `alias`, the `path` is a folder of
+    the workstation that its owner lets jobs read, and the `alias` is where the container sees it.
+    """
 
     sif: File
     required_files: tuple[File, ...] = ()
@@ -141,11 +145,17 @@ class CommandJob(Struct, frozen=True, kw_only=True):
 
 
 class Range(Struct, frozen=True, kw_only=True):
-    """Numbers `start`, `start`+`step`, … up to and including `to`; in files `from` for start."""
+    """Numbers from `start` up to and including `to`; in files `from` for start.
+
+    Either every `step`, or `count` of them: evenly spaced, or each the same multiple of the one
+    before it (`scale="log"`).
+    """
 
     start: int | float
     to: int | float
-    step: int | float = 1
+    step: int | float | None = None
+    count: int | None = None
+    scale: Literal["linear", "log"] = "linear"
 
 
 class Sweep(Struct, frozen=True, kw_only=True):
@@ -194,3 +204,19 @@ class Batch(Struct, frozen=True, kw_only=True):
     notify: tuple[str, ...] = ()
     slurm: dict[str, Scalar] = {}
     network: bool = True
+
+
+Kind: TypeAlias = Python | Apptainer | Command
+
+
+def kind_of(batch: Batch) -> Kind | None:
+    """The section that says what the batch's jobs are; None where there is none."""
+    return batch.python or batch.apptainer or batch.command
+
+
+def capabilities_of(batch: Batch) -> tuple[str, ...]:
+    """What a workstation must have for its jobs: what it asks for, and what its kind does."""
+    words = batch.meta.capabilities
+    if batch.apptainer is None or "apptainer" in words:
+        return words
+    return (*words, "apptainer")

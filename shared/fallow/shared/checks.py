@@ -9,34 +9,49 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 
 from fallow.shared.aliases import Aliases, Place, check_path, check_text
-from fallow.shared.batch import Batch, Command, File, Line, Python, Resources, Sweep
+from fallow.shared.batch import (
+    Apptainer,
+    Batch,
+    Command,
+    File,
+    Line,
+    Python,
+    Resources,
+    Sweep,
+    kind_of,
+)
 from fallow.shared.errors import BatchError
-from fallow.shared.ids import name_problem
+from fallow.shared.ids import name_problem, relative_path_problem
 from fallow.shared.placeholders import parse, quote, show
 from fallow.shared.sweep import MOST_JOBS, Expansion, is_template
+from fallow.shared.terms import check_slurm, check_terms
 
 _RESERVED = ("cpus", "gpus", "index", "name", "zip", "exclude", "file")
-_PER_JOB = ("index", "name", "cpus")
+_PER_JOB = ("index", "name", "cpus", "gpus")
+_KINDS = ("python", "apptainer", "command")
+_MOST = {"cpus": 100_000, "memory": 1 << 60, "gpus": 1000, "disk": 1 << 60}
+_WITHIN_CONTAINER = ("/distribute_save", "/input")
 _BUILD_OUTPUT = re.compile(r"build_output_.*\.txt", re.IGNORECASE)
 
 
 def check(batch: Batch) -> Expansion:
     """The batch's jobs, once everything about them holds; BatchError names the place if not."""
     _check_meta(batch)
+    _check_kind(batch)
     _check_resources(batch.resources, ("resources",))
+    check_terms(batch)
     expansion = Expansion(batch)
     if len(expansion) > MOST_JOBS:
         raise BatchError(f"There are {len(expansion):,} jobs; {MOST_JOBS:,} are allowed")
-    if batch.python is not None and batch.command is None:
-        _check_python(batch.python)
-    elif batch.command is not None and batch.python is None:
-        _check_command(batch.command, expansion)
-    else:
-        found = "are both" if batch.python is not None else "is neither"
-        raise BatchError(
-            f"A batch has either `python` or `command`, here {found}",
-            hint="" if batch.python is not None else "add a section `python:` or `command:`",
-        )
+    match kind_of(batch):
+        case Python() as python:
+            _check_python(python)
+        case Apptainer() as apptainer:
+            _check_apptainer(apptainer)
+        case Command() as command:
+            _check_command(command, expansion)
+        case None:
+            pass
     return expansion
 
 
@@ -45,17 +60,35 @@ def _check_meta(batch: Batch) -> None:
     for key, name in (("namespace", meta.namespace), ("batch_name", meta.batch_name)):
         problem = name_problem(name)
         if problem:
-            raise BatchError(f"{name!r} {problem}", hint=_NAME_HINT, path=("meta", key))
+            raise BatchError(f"{_short(name)} {problem}", hint=_NAME_HINT, path=("meta", key))
     for number, word in enumerate(meta.capabilities):
         problem = name_problem(word)
         if problem:
-            raise BatchError(f"{word!r} {problem}", path=("meta", "capabilities", number))
+            raise BatchError(f"{_short(word)} {problem}", path=("meta", "capabilities", number))
+
+
+def _check_kind(batch: Batch) -> None:
+    found = [kind for kind in _KINDS if getattr(batch, kind) is not None]
+    if len(found) > 1:
+        raise BatchError(
+            f"A batch has one of `python`, `apptainer` and `command`, here are {len(found)}",
+            hint="make a batch of its own of each",
+            path=(found[1],),
+        )
+    if not found:
+        raise BatchError(
+            "A batch has one of `python`, `apptainer` and `command`, here is none",
+            hint="add a section `python:`, `apptainer:` or `command:`",
+        )
 
 
 def _check_resources(resources: Resources, place: Place) -> None:
-    for key, value in (("cpus", resources.cpus), ("memory", resources.memory)):
-        if value is not None and value < 1:
+    for key, most in _MOST.items():
+        value: int | None = getattr(resources, key)
+        if value is not None and value < (0 if key == "gpus" else 1):
             raise BatchError(f"{value} is too little", path=(*place, key))
+        if value is not None and value > most:
+            raise BatchError(f"{value} is more than any computer has", path=(*place, key))
 
 
 def _check_python(python: Python) -> None:
@@ -68,8 +101,62 @@ def _check_python(python: Python) -> None:
     aliases = Aliases()
     initial = aliases.add((*place, "initialize"), python.initialize.required_files)
     for index, job in enumerate(python.jobs):
-        check_path(job.file, (*place, "jobs", index, "file"))
-        aliases.add((*place, "jobs", index), job.required_files, initial)
+        here = (*place, "jobs", index)
+        check_path(job.file, (*here, "file"))
+        aliases.add(here, job.required_files, initial)
+        check_slurm(job.slurm, (*here, "slurm"))
+
+
+def _check_apptainer(apptainer: Apptainer) -> None:
+    place = ("apptainer",)
+    initialize = (*place, "initialize")
+    if not apptainer.jobs:
+        raise BatchError("There are no jobs", hint="add at least one below `jobs`", path=place)
+    _check_names(
+        (job.name for job in apptainer.jobs), lambda index: (*place, "jobs", index, "name")
+    )
+    check_path(apptainer.initialize.sif, (*initialize, "sif"))
+    aliases = Aliases()
+    initial = aliases.add(initialize, apptainer.initialize.required_files)
+    mounted = _check_mounts(apptainer.initialize.required_mounts, initialize, ())
+    for index, job in enumerate(apptainer.jobs):
+        here = (*place, "jobs", index)
+        aliases.add(here, job.required_files, initial)
+        _check_mounts(job.required_mounts, here, mounted)
+        check_slurm(job.slurm, (*here, "slurm"))
+
+
+def _check_mounts(
+    mounts: Sequence[File], above: Place, mounted: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The places of a container that are taken once these are mounted too."""
+    for number, mount in enumerate(mounts):
+        place = (*above, "required_mounts", number)
+        for text in (mount.path, mount.alias or mount.path):
+            _check_mount(text, place)
+        target = (mount.alias or mount.path).rstrip("/")
+        for taken in (*_WITHIN_CONTAINER, *mounted):
+            if target == taken:
+                raise BatchError(f"{target} is mounted already", path=place)
+            if target.startswith(f"{taken}/") or taken.startswith(f"{target}/"):
+                raise BatchError(f"{target} and {taken} would lie in each other", path=place)
+        mounted = (*mounted, target)
+    return mounted
+
+
+def _check_mount(path: str, place: Place) -> None:
+    check_text(path, place)
+    hint = "write it as the container sees it, for example /output"
+    if not path.startswith("/"):
+        raise BatchError(f"{path!r} is no absolute path", hint=hint, path=place)
+    if not path.strip("/"):
+        raise BatchError(f"{path!r} is the whole container", hint=hint, path=place)
+    problem = relative_path_problem(path.strip("/"))
+    if problem:
+        raise BatchError(f"{path!r} {problem}", hint=hint, path=place)
+    for char in path:
+        if char in ":,\\" or ord(char) < 32 or ord(char) == 127:
+            raise BatchError(f"{path!r} contains {char!a}, which a mount cannot have", path=place)
 
 
 def _check_command(command: Command, expansion: Expansion) -> None:
@@ -84,7 +171,7 @@ def _check_command(command: Command, expansion: Expansion) -> None:
         here = (*place, "initialize", "run")
         _check_line(command.initialize.run, here)
         later = tuple(command.sweep.values) if command.sweep is not None else ()
-        _check_known(_texts_of(command.initialize.run), ("cpus",), here, "the build", later)
+        _check_known(_texts_of(command.initialize.run), ("cpus", "gpus"), here, "the build", later)
     if command.sweep is not None:
         _check_sweep(command, command.sweep, expansion)
     else:
@@ -147,6 +234,7 @@ def _check_jobs(command: Command, expansion: Expansion) -> None:
             _check_plain("name", (job.name,), (*here, "run"))
         if job.resources is not None:
             _check_resources(job.resources, (*here, "resources"))
+        check_slurm(job.slurm, (*here, "slurm"))
 
 
 def _check_work(run: Line | None, env: dict[str, str], place: Place, known: Sequence[str]) -> None:
@@ -179,8 +267,6 @@ def _check_known(
         for name in parse(text).names:
             if name in known:
                 continue
-            if name == "gpus":
-                raise BatchError("{gpus} is known, but this release gives jobs no GPU", path=place)
             if name in _PER_JOB or name in later:
                 raise BatchError(f"{{{name}}} is not known yet in {what}", path=place)
             shown = ", ".join(f"{{{each}}}" for each in known)
@@ -218,7 +304,7 @@ def _check_names(names: Iterator[str], place: Callable[[int], Place]) -> None:
     for index, name in enumerate(names):
         problem = _job_name_problem(name)
         if problem:
-            raise BatchError(f"{name!r} {problem}", hint=_NAME_HINT, path=place(index))
+            raise BatchError(f"{_short(name)} {problem}", hint=_NAME_HINT, path=place(index))
         folded = name.casefold()
         other = seen.get(folded)
         if other == name:
@@ -226,7 +312,7 @@ def _check_names(names: Iterator[str], place: Callable[[int], Place]) -> None:
         if other is not None:
             raise BatchError(
                 f"Two jobs are called {other!r} and {name!r}",
-                "Their folders would be the same one on computers that ignore case.",
+                _ONE_FOLDER,
                 path=place(index),
             )
         seen[folded] = name
@@ -246,10 +332,21 @@ def _check_sweep_names(template: str, expansion: Expansion) -> None:
         problem = _job_name_problem(name)
         if problem:
             raise BatchError(
-                f"{name!r} {problem}", f"It is the name of job {index}.", _NAME_HINT, path=place
+                f"{_short(name)} {problem}",
+                f"It is the name of job {index}.",
+                _NAME_HINT,
+                path=place,
             )
         folded = name.casefold()
         if folded in seen:
+            other = next(each for each in expansion.names() if each.casefold() == folded)
+            if other != name:
+                raise BatchError(
+                    f"Two jobs would be called {other!r} and {name!r}",
+                    _ONE_FOLDER,
+                    "use {index} in the name",
+                    path=place,
+                )
             raise BatchError(
                 f"Two jobs would be called {name!r}",
                 hint=f"{_how_to_differ(template, expansion)}, or use {{index}}",
@@ -304,8 +401,14 @@ def _check_command_files(command: Command, expansion: Expansion) -> None:
             aliases.add((*place, "jobs", index), files[count:], under)
 
 
+_ONE_FOLDER = "Their folders would be the same one on computers that ignore case."
 _NAME_HINT = "names hold printable characters but / \\ : and do not begin with . or -"
 
 
 def _texts_of(line: Line) -> tuple[str, ...]:
     return (line,) if isinstance(line, str) else line
+
+
+def _short(text: str) -> str:
+    """The text in quotes, long ones cut."""
+    return repr(text) if len(text) <= 100 else f"{text[:60]!r}…"

@@ -10,20 +10,28 @@ from typing import TypeAlias
 import msgspec
 
 from fallow.shared.aliases import Place, alias_of
-from fallow.shared.batch import Batch, File, Line
+from fallow.shared.batch import Apptainer, Batch, Command, File, Kind, Line, Python, kind_of
 from fallow.shared.errors import BatchError
 from fallow.shared.ids import relative_path_problem
 from fallow.shared.messages import (
     Action,
     Argv,
     BuildSpec,
+    Container,
     Content,
     Input,
     JobSpec,
+    Mount,
     Script,
     Shell,
 )
-from fallow.shared.sweep import Expansion, is_template
+from fallow.shared.sweep import ConcreteJob, Expansion, is_template
+
+_SINGLE: Mapping[str | int, str] = {
+    "file": "a Python script",
+    "build_file": "a Python script",
+    "sif": "an image file",
+}
 
 Contents: TypeAlias = Mapping[str, Sequence[Content]]
 """What is behind each input path of a batch, by the path as the batch has it."""
@@ -39,28 +47,25 @@ class Specifications:
         self._batch = batch
         self._expansion = expansion
         self._contents = contents
-        python, command = batch.python, batch.command
-        initialize = python.initialize if python is not None else None
-        if command is not None:
-            self._shared = self._inputs(command.initialize.required_files)
-        else:
-            self._shared = self._inputs(initialize.required_files if initialize else ())
-        self._build: Script | Line | None = command.initialize.run if command is not None else None
-        if initialize is not None and initialize.build_file is not None:
-            self._build = self._script("build.py", initialize.build_file)
+        self._shared = self._inputs(_initial(batch))
+        self._build: Script | Line | None = None
+        if batch.command is not None:
+            self._build = batch.command.initialize.run
+        elif batch.python is not None and batch.python.initialize.build_file is not None:
+            self._build = self._script("build.py", batch.python.initialize.build_file)
         # Over the command as written: another number of processors is the same build.
         self._key = _digest((self._build, self._shared))
 
     def job(self, index: int, owner: str, cpus: int, memory: int | None) -> JobSpec:
         """The job of this index for a slot of so many processors and bytes (None: all)."""
         concrete = self._expansion.concrete(index, cpus)
-        run = concrete.run
+        resources = self._expansion.resources(index)
         return JobSpec(
             namespace=self._batch.meta.namespace,
             batch=self._batch.meta.batch_name,
             job=concrete.name,
             owner=owner,
-            action=self._script("run.py", run, str(cpus)) if isinstance(run, File) else _act(run),
+            action=self._action(concrete, cpus),
             cpus=cpus,
             memory=memory,
             build=self._build_spec(cpus),
@@ -68,7 +73,21 @@ class Specifications:
             shared=self._shared,
             inputs=self._inputs(concrete.files),
             network=self._batch.network,
+            gpus=resources.gpus or 0,
+            disk=resources.disk,
+            run_time=self._batch.limits.run_time,
+            on_owner_return=self._batch.on_owner_return,
+            checkpoint=self._batch.checkpoint,
         )
+
+    def _action(self, job: ConcreteJob, cpus: int) -> Action:
+        if not isinstance(job.run, File):
+            return _act(job.run)
+        if self._batch.apptainer is None:
+            return self._script("run.py", job.run, str(cpus))
+        (image,) = self._contents[job.run.path]
+        mounts = tuple(Mount(*_mounted(mount)) for mount in job.mounts)
+        return Container(image.hash, image.size, (str(cpus),), mounts)
 
     def _build_spec(self, cpus: int) -> BuildSpec | None:
         if self._build is None:
@@ -112,26 +131,41 @@ def specify(
 
 def uses(batch: Batch, expansion: Expansion) -> Iterator[tuple[Place, File]]:
     """Every input of the batch and of each job, with its place in the batch."""
-    python, command = batch.python, batch.command
-    if python is not None:
-        if python.initialize.build_file is not None:
-            yield ("python", "initialize", "build_file"), python.initialize.build_file
-        yield from _each(("python", "initialize"), python.initialize.required_files)
-        for index, job in enumerate(python.jobs):
-            yield ("python", "jobs", index, "file"), job.file
-            yield from _each(("python", "jobs", index), job.required_files)
-    if command is not None:
-        yield from _each(("command", "initialize"), command.initialize.required_files)
-        common = len(command.required_files)
-        varying = any(map(is_template, command.required_files))
-        if not varying:
-            yield from _each(("command",), command.required_files)
-        if varying or command.jobs:
-            for index in range(len(expansion)):
-                files = expansion.files(index)
-                if varying:
-                    yield from _each(("command",), files[:common])
-                yield from _each(("command", "jobs", index), files[common:])
+    match kind_of(batch):
+        case Python() as python:
+            yield from _uses_of_python(python)
+        case Apptainer() as apptainer:
+            yield ("apptainer", "initialize", "sif"), apptainer.initialize.sif
+            yield from _each(("apptainer", "initialize"), apptainer.initialize.required_files)
+            for index, job in enumerate(apptainer.jobs):
+                yield from _each(("apptainer", "jobs", index), job.required_files)
+        case Command() as command:
+            yield from _uses_of_command(command, expansion)
+        case None:
+            pass
+
+
+def _uses_of_python(python: Python) -> Iterator[tuple[Place, File]]:
+    if python.initialize.build_file is not None:
+        yield ("python", "initialize", "build_file"), python.initialize.build_file
+    yield from _each(("python", "initialize"), python.initialize.required_files)
+    for index, job in enumerate(python.jobs):
+        yield ("python", "jobs", index, "file"), job.file
+        yield from _each(("python", "jobs", index), job.required_files)
+
+
+def _uses_of_command(command: Command, expansion: Expansion) -> Iterator[tuple[Place, File]]:
+    yield from _each(("command", "initialize"), command.initialize.required_files)
+    common = len(command.required_files)
+    varying = any(map(is_template, command.required_files))
+    if not varying:
+        yield from _each(("command",), command.required_files)
+    if varying or command.jobs:
+        for index in range(len(expansion)):
+            files = expansion.files(index)
+            if varying:
+                yield from _each(("command",), files[:common])
+            yield from _each(("command", "jobs", index), files[common:])
 
 
 def paths(batch: Batch, expansion: Expansion) -> dict[str, Place]:
@@ -147,10 +181,9 @@ def check_contents(batch: Batch, expansion: Expansion, contents: Contents) -> No
     for place, file in uses(batch, expansion):
         if file.path not in contents:
             raise BatchError(f"What {file.path!r} holds was not sent", path=place)
-        if place[-1] in {"file", "build_file"} and not _is_file(contents[file.path]):
-            raise BatchError(
-                f"{file.path!r} is a folder; a Python script is needed here", path=place
-            )
+        wanted = _SINGLE.get(place[-1])
+        if wanted is not None and not _is_file(contents[file.path]):
+            raise BatchError(f"{file.path!r} is a folder; {wanted} is needed here", path=place)
     for path, content in contents.items():
         _check_content(path, content)
     shared = _initial(batch)
@@ -163,7 +196,7 @@ def check_contents(batch: Batch, expansion: Expansion, contents: Contents) -> No
 
 
 def _initial(batch: Batch) -> tuple[File, ...]:
-    kind = batch.python if batch.python is not None else batch.command
+    kind: Kind | None = kind_of(batch)
     return kind.initialize.required_files if kind is not None else ()
 
 
@@ -214,6 +247,11 @@ def _refuse_nested(below: str, places: set[str], path: str) -> None:
                 f"{folder!r} in {path!r} would be a file and a folder", f"Below it is {below!r}."
             )
         folder = folder.rpartition("/")[0]
+
+
+def _mounted(mount: File) -> tuple[str, str]:
+    """Where it is on the workstation (nowhere yet: a folder is made), and where it is seen."""
+    return (mount.path, mount.alias) if mount.alias is not None else ("", mount.path)
 
 
 def _act(line: Line) -> Action:

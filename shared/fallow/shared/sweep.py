@@ -6,6 +6,7 @@ expanded before it is asked for: a hundred thousand jobs cost little more than t
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import product
 from math import isfinite, lcm, prod
@@ -13,7 +14,19 @@ from typing import Final
 
 from msgspec import Struct
 
-from fallow.shared.batch import Batch, File, Line, Python, Range, Resources, Scalar, Sweep
+from fallow.shared.batch import (
+    Apptainer,
+    Batch,
+    Command,
+    File,
+    Line,
+    Python,
+    Range,
+    Resources,
+    Scalar,
+    Sweep,
+    kind_of,
+)
 from fallow.shared.errors import BatchError
 from fallow.shared.placeholders import Template, fill, parse, quote, show
 
@@ -28,14 +41,16 @@ _SWEEP = ("command", "sweep")
 class ConcreteJob(Struct, frozen=True):
     """One job with every placeholder filled in.
 
-    `run` is a Python script (File) in the `python` kind, else a command. `files` are its own
-    inputs, in the order in which a later one of the same alias wins.
+    `run` is a Python script (File) in the `python` kind, the image in the `apptainer` kind, else a
+    command. `files` are its own inputs, in the order in which a later one of the same alias wins;
+    `mounts` what a container sees besides.
     """
 
     name: str
     run: Line | File
     env: dict[str, str]
     files: tuple[File, ...]
+    mounts: tuple[File, ...] = ()
 
 
 class Expansion:
@@ -43,7 +58,7 @@ class Expansion:
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
-        self._kind = batch.python if batch.python is not None else batch.command
+        self._kind = kind_of(batch)
         self._combinations: Combinations | None = None
         self._name = _EMPTY
         if batch.command is not None and batch.command.sweep is not None:
@@ -101,6 +116,8 @@ class Expansion:
         return Resources(
             cpus=own.cpus if own.cpus is not None else general.cpus,
             memory=own.memory if own.memory is not None else general.memory,
+            gpus=own.gpus if own.gpus is not None else general.gpus,
+            disk=own.disk if own.disk is not None else general.disk,
         )
 
     def concrete(self, index: int, cpus: int) -> ConcreteJob:
@@ -110,12 +127,17 @@ class Expansion:
         assert kind is not None
         if isinstance(kind, Python):
             return ConcreteJob(kind.jobs[index].name, kind.jobs[index].file, {}, files)
+        if isinstance(kind, Apptainer):
+            job, initialize = kind.jobs[index], kind.initialize
+            mounts = (*initialize.required_mounts, *job.required_mounts)
+            return ConcreteJob(job.name, initialize.sif, {}, files, mounts)
         run, env = kind.run, kind.env
         if kind.jobs:
             own = kind.jobs[index]
             run = own.run if own.run is not None else run
             env = {**env, **own.env}
-        texts = {**self._texts(index), "cpus": str(cpus)}
+        gpus = self.resources(index).gpus
+        texts = {**self._texts(index), "cpus": str(cpus), "gpus": str(gpus or 0)}
         return ConcreteJob(
             texts["name"],
             self._line(run if run is not None else "", texts),
@@ -128,7 +150,7 @@ class Expansion:
         _within(index, len(self))
         kind = self._kind
         assert kind is not None
-        if isinstance(kind, Python):
+        if not isinstance(kind, Command):
             return kind.jobs[index].required_files
         files = kind.required_files
         if kind.jobs:
@@ -139,8 +161,9 @@ class Expansion:
         return tuple(self._file(file, texts) for file in files)
 
     def line(self, line: Line, cpus: int) -> Line:
-        """A command of the whole batch (its build), where only `{cpus}` is known."""
-        return self._line(line, {"cpus": str(cpus)})
+        """A command of the whole batch (its build), where only `{cpus}` and `{gpus}` are known."""
+        gpus = self._batch.resources.gpus
+        return self._line(line, {"cpus": str(cpus), "gpus": str(gpus or 0)})
 
     def _texts(self, index: int) -> dict[str, str]:
         texts = self._combinations.texts(index) if self._combinations is not None else {}
@@ -231,12 +254,13 @@ class Combinations:
                 for name, column in axis:
                     if name not in wanted:
                         continue
-                    if wanted[name] not in column:
+                    same = [place for place in places if _same(column[place], wanted[name])]
+                    if not same and not any(_same(each, wanted[name]) for each in column):
                         raise BatchError(
                             f"{name} never is {show(wanted[name])}, so nothing can be excluded",
                             path=(*path, name),
                         )
-                    places = [place for place in places if column[place] == wanted[name]]
+                    places = same
                 matching.append(places)
             for combination in product(*matching):
                 at = sum(
@@ -278,6 +302,11 @@ def _count(number: int) -> str:
     return f"{number:,}" if number < 10**12 else f"more than {10**12:,}"
 
 
+def _same(one: Scalar, other: Scalar) -> bool:
+    # To Python true is 1.
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
 def _within(index: int, size: int) -> int:
     if not 0 <= index < size:
         raise IndexError(f"there is no job {index} among {size}")
@@ -290,14 +319,26 @@ def _column(name: str, values: tuple[Scalar, ...] | Range) -> Sequence[Scalar]:
         if not values:
             raise BatchError(f"{name} has no values", path=path)
         return values
-    if not all(isfinite(number) for number in (values.start, values.to, values.step)):
+    if not all(isfinite(number) for number in (values.start, values.to, values.step or 0)):
         raise BatchError("A range needs finite numbers", path=path)
-    start, to, step = (Fraction(repr(number)) for number in (values.start, values.to, values.step))
+    return _counted(name, values) if values.count is not None else _stepped(name, values)
+
+
+def _stepped(name: str, values: Range) -> Sequence[Scalar]:
+    path = (*_SWEEP, name)
+    if values.scale == "log":
+        raise BatchError(
+            "A range with `scale: log` needs a `count`",
+            hint="write how many values it has, for example count: 5",
+            path=path,
+        )
+    wish = values.step if values.step is not None else 1
+    start, to, step = (Fraction(repr(number)) for number in (values.start, values.to, wish))
     if not step:
         raise BatchError("The step is 0, so the range never ends", path=(*path, "step"))
     if (to - start) / step < 0:
         raise BatchError(
-            f"{name} has no values: steps of {show(values.step)} lead away from "
+            f"{name} has no values: steps of {show(wish)} lead away from "
             f"{show(values.start)} to {show(values.to)}",
             hint="exchange `from` and `to`, or the sign of `step`",
             path=path,
@@ -309,11 +350,55 @@ def _column(name: str, values: tuple[Scalar, ...] | Range) -> Sequence[Scalar]:
             hint="check `from`, `to` and `step`",
             path=path,
         )
+    whole = all(isinstance(number, int) for number in (values.start, wish))
+    return _evenly(start, step, count, whole)
+
+
+def _counted(name: str, values: Range) -> Sequence[Scalar]:
+    path = (*_SWEEP, name)
+    assert values.count is not None
+    if values.step is not None:
+        raise BatchError("A range has either `step` or `count`, here are both", path=path)
+    if not 2 <= values.count <= MOST_JOBS:
+        raise BatchError(
+            f"A range has 2 to {MOST_JOBS:,} values, not {_count(values.count)}",
+            path=(*path, "count"),
+        )
+    if values.start == values.to:
+        raise BatchError("`from` and `to` are the same number", path=path)
+    if values.scale == "log":
+        if min(values.start, values.to) <= 0:
+            raise BatchError("A range with `scale: log` needs `from` and `to` above 0", path=path)
+        return _multiplied(values.start, values.to, values.count)
+    start, to = Fraction(repr(values.start)), Fraction(repr(values.to))
+    step = (to - start) / (values.count - 1)
+    whole = all(isinstance(number, int) for number in (values.start, values.to))
+    return _evenly(start, step, values.count, whole and step.denominator == 1)
+
+
+def _evenly(start: Fraction, step: Fraction, count: int, whole: bool) -> Sequence[Scalar]:
     scale = lcm(start.denominator, step.denominator)
     first, stride = int(start * scale), int(step * scale)
     numerators = range(first, first + count * stride, stride)
-    whole = all(isinstance(number, int) for number in (values.start, values.step))
     return numerators if whole else Steps(numerators, scale)
+
+
+def _multiplied(start: int | float, to: int | float, count: int) -> tuple[Scalar, ...]:
+    """Each the same multiple of the one before; in decimals, so that every computer agrees."""
+    exact, short = Context(prec=40), Context(prec=30)
+    first = Decimal(repr(start))
+    growth = exact.ln(exact.divide(Decimal(repr(to)), first))
+    inner = tuple(
+        float(
+            short.plus(
+                exact.multiply(
+                    first, exact.exp(exact.divide(exact.multiply(growth, at), count - 1))
+                )
+            )
+        )
+        for at in range(1, count - 1)
+    )
+    return (start, *inner, to)
 
 
 def _axes(

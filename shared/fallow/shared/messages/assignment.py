@@ -55,7 +55,10 @@ class Script(Struct, frozen=True, tag="script"):
 
 
 class Mount(Struct, frozen=True):
-    """A folder of the workstation that a container sees: where it is, and where it is seen."""
+    """A folder that a container sees besides its own: where it is, and where it is seen.
+
+    `path` is a folder of the workstation, to read only; empty for a new one to write to.
+    """
 
     path: str
     target: str
