@@ -1,6 +1,6 @@
-"""How icons, menu and window are drawn, without a screen: Qt's own offscreen platform.
+"""How icons and menu are drawn, without a screen: Qt's own offscreen platform.
 
-The real tray on a virtual screen is in test_tray_menu.py.
+The window is in test_window.py, the real tray on a virtual screen in test_tray_menu.py.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,6 @@ from desktop.shown_tray import NAMES
 from fallow.tray.status import AgentStatus
 from fallow.tray.ui.pictures import SIZES, drawn, picture
 from fallow.tray.ui.shown_menu import ShownMenu, for_panel, for_qt
-from fallow.tray.ui.window import Window
 from fallow.tray.view import About, IconName, Item, Menu, PauseFor, Quit, Separator, menu
 
 LIGHT, DARK = "#eff0f1", "#2a2e32"
@@ -114,33 +113,3 @@ def test_names_are_shown_letter_by_letter() -> None:
     assert for_panel("a_b") == "a__b"
     # Qt turns the first & into an access key and keeps the others.
     assert for_panel("R&D_1") == "&R&D__1"
-
-
-# -- the window
-
-
-def test_the_window_says_and_offers_the_same(qtbot: QtBot) -> None:
-    window = Window()
-    qtbot.addWidget(window)
-    window.show_menu(menu(AgentStatus("idle", "online", "away"), str))
-    buttons = window.findChildren(QtWidgets.QPushButton)
-    assert [button.text() for button in buttons] == ["Pause", "About Fallow", "Quit"]
-    assert "Waiting for work" in {label.text() for label in window.findChildren(QtWidgets.QLabel)}
-    with qtbot.waitSignal(window.chosen) as chosen:
-        next(button for button in buttons if button.text() == "Quit").click()
-    assert chosen.args == [Quit()]
-    pauses = buttons[0].menu().actions()
-    with qtbot.waitSignal(window.chosen) as chosen:
-        pauses[1].trigger()
-    assert chosen.args == [PauseFor(3600.0)]
-
-
-def test_the_window_goes_when_there_is_a_tray_and_else_stays(qtbot: QtBot) -> None:
-    window = Window()
-    qtbot.addWidget(window)
-    window.show_menu(menu(None, str))
-    window.show()
-    window.stays = True
-    assert window.close() is False
-    window.stays = False
-    assert window.close() is True

@@ -15,7 +15,7 @@ from fallow.shared.clock import SystemClock
 from fallow.shared.runs import Progress, Reason
 from fallow.tray import hours, local
 from fallow.tray.status import AgentStatus, RunStatus
-from fallow.tray.view import IconName
+from fallow.tray.view import ONLY_LOOK, IconName
 from waiting import wait_until
 
 RUN = RunStatus("sweep", "re100", "ana", "running", progress=Progress(0.43))
@@ -81,7 +81,10 @@ def test_each_state_has_its_icon_and_tooltip(agent: AgentEnd, menu: MenuByDBus) 
 
 
 def test_every_line_does_what_it_says(agent: AgentEnd, menu: MenuByDBus) -> None:
-    assert menu.labels() == ["waiting for work", "Pause", "About Fallow", "Quit"]
+    assert menu.labels() == [
+        *("waiting for work", "Pause", "Use this computer while I work"),
+        *("Send the job elsewhere", "Finish then stop", "Window", "Preferences", "About", "Quit"),
+    ]
     assert menu.labels("Pause") == PAUSES
     for label in PAUSES:
         menu.click("Pause", label)
@@ -97,6 +100,30 @@ def test_every_line_does_what_it_says(agent: AgentEnd, menu: MenuByDBus) -> None
     assert agent.said(local.Resume) == []
     menu.click("Resume")
     wait_until(lambda: agent.said(local.Resume), 15, "resume")
+
+
+def test_lend_eject_and_finish_are_asked_of_the_agent(agent: AgentEnd, menu: MenuByDBus) -> None:
+    assert not menu.item("Send the job elsewhere").enabled
+    agent.say(AgentStatus("running", "online", "away", runs=(RUN,)))
+    wait_until(lambda: menu.item("Send the job elsewhere").enabled, 30, "a job to send away")
+    menu.click("Send the job elsewhere")
+    menu.click("Finish then stop")
+    for label in menu.labels("Use this computer while I work"):
+        menu.click("Use this computer while I work", label)
+    wait_until(lambda: len(agent.said(local.LendFor)) == 4, 30, "all loans")
+    lengths = [each.seconds for each in agent.said(local.LendFor)]  # type: ignore[union-attr]
+    assert lengths == [1800.0, 3600.0, 14400.0, 28800.0]
+    assert agent.said(local.Eject) == [local.Eject()]
+    assert agent.said(local.Finish) == [local.Finish()]
+
+
+def test_who_may_only_look_finds_the_verbs_grey(agent: AgentEnd, menu: MenuByDBus) -> None:
+    agent.say(AgentStatus("running", "online", "away", runs=(RUN,), may_change=False))
+    wait_until(lambda: ONLY_LOOK in menu.labels(), 30, "the reason")
+    for label in ("Pause", "Use this computer while I work", "Send the job elsewhere"):
+        assert not menu.item(label).enabled
+    assert menu.item("Window").enabled
+    assert menu.item("Quit").enabled
 
 
 def test_texts_change_in_place(agent: AgentEnd, menu: MenuByDBus) -> None:
@@ -123,7 +150,7 @@ def test_a_refusal_is_told_in_a_box(
 
 
 def test_about_is_a_window(menu: MenuByDBus, sni_desktop: VirtualDesktop) -> None:
-    menu.click("About Fallow")
+    menu.click("About")
     (box,) = wait_until(sni_desktop.windows, 15, "the box")
     assert "About Fallow" in box.name
 
@@ -132,6 +159,14 @@ def test_a_left_click_opens_the_window(menu: MenuByDBus, sni_desktop: VirtualDes
     menu.activate()
     (window,) = wait_until(sni_desktop.windows, 15, "the window")
     assert window.name == "Fallow: waiting for work"
+
+
+def test_the_menu_opens_the_window(menu: MenuByDBus, sni_desktop: VirtualDesktop) -> None:
+    menu.click("Window")
+    (window,) = wait_until(sni_desktop.windows, 30, "the window")
+    assert window.name == "Fallow: waiting for work"
+    sni_desktop.key("Escape")
+    wait_until(lambda: not sni_desktop.windows(), 30, "it to close")
 
 
 def test_quit_ends_the_icon_and_its_line(

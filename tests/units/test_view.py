@@ -1,14 +1,30 @@
 """The menu for every state that a person can meet."""
 
+import msgspec
 import pytest
 
 from fallow.shared.runs import Progress, Reason
 from fallow.tray.status import AgentStatus, RunStatus
-from fallow.tray.view import Item, Menu, PauseFor, Resume, StartAgent, menu
+from fallow.tray.view import (
+    ONLY_LOOK,
+    Eject,
+    Finish,
+    Item,
+    LendFor,
+    Menu,
+    OpenPreferences,
+    OpenWindow,
+    PauseFor,
+    Resume,
+    StartAgent,
+    menu,
+)
 
 RUN = RunStatus("sweep", "re100", "ana", "running", progress=Progress(0.43))
 BUILD = RunStatus("sweep", "", "ana", "building")
 HERE = Reason("input", "you are here", 600.0)
+LENT = Reason("lend", "you lend this computer while you work", 7200.0)
+EJECTED = Reason("eject", "you sent the jobs elsewhere", 600.0)
 ASKED = Reason("pause", "you asked for a pause", 3600.0)
 
 
@@ -18,6 +34,11 @@ def show(status: AgentStatus | None) -> Menu:
 
 def texts(shown: Menu) -> list[str]:
     return [item.text for item in shown.items if isinstance(item, Item)]
+
+
+def line(shown: Menu, text: str) -> Item:
+    (found,) = [item for item in shown.items if isinstance(item, Item) and item.text == text]
+    return found
 
 
 CASES = [
@@ -85,6 +106,31 @@ CASES = [
         "idle",
         "free for work soon: just free",
     ),
+    (
+        AgentStatus("finishing", "online", "away", runs=(RUN, RUN), finishing=True),
+        "running",
+        "finishing re100 of sweep for ana and 1 more, then no more jobs until you resume",
+    ),
+    (
+        AgentStatus("finishing", "online", "away", finishing=True),
+        "paused_by_you",
+        "no more jobs until you resume",
+    ),
+    (
+        AgentStatus("running", "online", "away", (LENT,), (RUN,), lent_until=7200.0),
+        "running",
+        "running re100 of sweep for ana",
+    ),
+    (
+        AgentStatus("idle", "online", "away", (LENT,), lent_until=7200.0),
+        "idle",
+        "waiting for work",
+    ),
+    (
+        AgentStatus("paused", "online", "present", (EJECTED,)),
+        "paused_for_you",
+        "paused, you sent the jobs elsewhere, until at 600 if nobody touches it",
+    ),
 ]
 
 
@@ -96,11 +142,71 @@ def test_icon_and_headline(status: AgentStatus | None, icon: str, headline: str)
     assert texts(shown)[0] == headline
 
 
-def test_resume_is_there_only_after_a_pause_by_hand() -> None:
+def test_the_whole_menu_is_there_in_its_order() -> None:
+    assert texts(show(AgentStatus("running", "online", "away", runs=(RUN,)))) == [
+        *("running re100 of sweep for ana", "re100 (sweep, ana): running, 43%"),
+        *("Pause", "Use this computer while I work", "Send the job elsewhere", "Finish then stop"),
+        *("Window", "Preferences", "About", "Quit"),
+    ]
+
+
+def test_resume_is_there_when_something_was_asked_by_hand() -> None:
     assert "Resume" not in texts(show(AgentStatus("paused", "online", "present", (HERE,))))
-    paused = show(AgentStatus("paused", "online", "barred", (ASKED,), paused_by_hand=True))
-    (resume,) = [item for item in paused.items if isinstance(item, Item) and item.text == "Resume"]
-    assert resume.intent == Resume()
+    by_hand = [
+        AgentStatus("paused", "online", "barred", (ASKED,), paused_by_hand=True),
+        AgentStatus("finishing", "online", "away", finishing=True),
+        AgentStatus("idle", "online", "away", (LENT,), lent_until=7200.0),
+        AgentStatus("paused", "online", "present", (EJECTED,)),
+        AgentStatus("paused", "online", "present", (HERE, EJECTED)),
+    ]
+    for status in by_hand:
+        assert line(show(status), "Resume").intent == Resume()
+
+
+def test_a_loan_is_offered_by_length_and_told() -> None:
+    shown = show(AgentStatus("idle", "online", "away"))
+    lend = line(shown, "Use this computer while I work")
+    assert [child.text for child in lend.children] == [
+        *("30 minutes", "1 hour", "4 hours", "8 hours")
+    ]
+    assert lend.children[1].intent == LendFor(3600.0)
+    lent = show(AgentStatus("idle", "online", "away", (LENT,), lent_until=7200.0))
+    assert "lent while you work, until at 7200" in texts(lent)
+
+
+def test_what_would_change_nothing_is_grey_and_says_so() -> None:
+    idle = show(AgentStatus("idle", "online", "away"))
+    assert line(idle, "Send the job elsewhere").barred == "No job is here now."
+    assert line(idle, "Finish then stop").barred == ""
+    busy = show(AgentStatus("finishing", "online", "away", runs=(RUN,), finishing=True))
+    assert line(busy, "Send the job elsewhere") == Item(
+        "Send the job elsewhere",
+        Eject(),
+        hint="What runs here starts again on another computer.",
+        key="S",
+    )
+    assert line(busy, "Finish then stop").intent == Finish()
+    assert line(busy, "Finish then stop").barred == "That is asked already."
+
+
+def test_who_may_only_look_is_told_why() -> None:
+    status = AgentStatus("paused", "online", "barred", (ASKED,), paused_by_hand=True)
+    allowed, shown = show(status), show(msgspec.structs.replace(status, may_change=False))
+    verbs = [
+        *("Pause", "Resume", "Use this computer while I work", "Send the job elsewhere"),
+        "Finish then stop",
+    ]
+    assert {line(shown, verb).barred for verb in verbs} == {ONLY_LOOK}
+    assert ONLY_LOOK in texts(shown)
+    assert ONLY_LOOK not in texts(allowed)
+    assert line(shown, "Window") == line(allowed, "Window")
+    assert line(shown, "Window").intent == OpenWindow()
+
+
+def test_preferences_need_an_agent() -> None:
+    assert line(show(None), "Preferences").barred
+    there = line(show(AgentStatus("idle", "online", "away")), "Preferences")
+    assert (there.intent, there.barred) == (OpenPreferences(), "")
 
 
 def test_pauses_are_offered_by_length() -> None:

@@ -1,7 +1,8 @@
 """What the tray shows: the agent's state as an icon's name, a tooltip and menu items. No Qt.
 
-Not how it is drawn (`ui/`, its opposite, which renders a Menu and sends back intents) and no
-decision: the same AgentStatus at the same minute is always the same Menu.
+Not how it is drawn (`ui/`, its opposite, which renders a Menu and sends back intents), not the
+window's contents (`overview`), and no decision: the same AgentStatus at the same minute is always
+the same Menu.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +26,29 @@ class PauseUntilTomorrow(Struct, frozen=True):
 
 
 class Resume(Struct, frozen=True):
-    """End the manual pause."""
+    """End what was asked by hand: pause, loan, finishing, sending away."""
+
+
+class LendFor(Struct, frozen=True):
+    """Use this computer for so many seconds while its owner works."""
+
+    seconds: float
+
+
+class Eject(Struct, frozen=True):
+    """Send the running jobs elsewhere."""
+
+
+class Finish(Struct, frozen=True):
+    """Finish what runs, then take no more."""
+
+
+class OpenWindow(Struct, frozen=True):
+    """Show the window."""
+
+
+class OpenPreferences(Struct, frozen=True):
+    """Show what this computer allows, to be changed."""
 
 
 class About(Struct, frozen=True):
@@ -40,19 +63,34 @@ class StartAgent(Struct, frozen=True):
     """Start the part that runs jobs, which does not answer."""
 
 
-Intent: TypeAlias = PauseFor | PauseUntilTomorrow | Resume | About | Quit | StartAgent
+Intent: TypeAlias = (
+    PauseFor
+    | PauseUntilTomorrow
+    | Resume
+    | LendFor
+    | Eject
+    | Finish
+    | OpenWindow
+    | OpenPreferences
+    | About
+    | Quit
+    | StartAgent
+)
 
 
 class Item(Struct, frozen=True):
     """One line of the menu: with `children` a submenu, with neither them nor an intent a text.
 
-    `hint` is a sentence on what follows from choosing it.
+    `hint` is a sentence on what follows from choosing it, `key` its letter on the keyboard.
+    `barred` is a sentence on why it cannot be chosen now; empty when it can.
     """
 
     text: str
     intent: Intent | None = None
     children: tuple["Item", ...] = ()
     hint: str = ""
+    key: str = ""
+    barred: str = ""
 
 
 class Separator(Struct, frozen=True):
@@ -75,12 +113,20 @@ PAUSES = (
     Item("Until tomorrow", PauseUntilTomorrow()),
     Item("Until I resume", PauseFor(None)),
 )
-
+LOANS = (
+    Item("30 minutes", LendFor(1800.0)),
+    Item("1 hour", LendFor(3600.0)),
+    Item("4 hours", LendFor(14400.0)),
+    Item("8 hours", LendFor(28800.0)),
+)
 QUIT = Item(
     "Quit",
     Quit(),
     hint="Without the icon Fallow cannot see whether you are there, and runs no jobs here.",
+    key="Q",
 )
+NO_AGENT = "The part that runs jobs does not answer."
+ONLY_LOOK = "Only who sits at this computer, or administers it, may change that."
 
 Say: TypeAlias = Callable[[float], str]
 """Turns a wall-clock instant into the words of this desk: "14:30", "tomorrow 08:00"."""
@@ -92,19 +138,71 @@ def menu(status: AgentStatus | None, say: Say, last_words: Sequence[str] = ()) -
     `last_words` are the lines in which an agent that ended said why.
     """
     icon, alt = _icon(status)
-    headline = _headline(status, say)
-    items: list[Item | Separator] = [Item(headline)]
+    line = headline(status, say)
+    items: list[Item | Separator] = [Item(line)]
     if status is not None:
-        items += [Item(_run(run)) for run in status.runs if run.state != "finished"]
+        items += [Item(run_line(run)) for run in status.runs if run.state != "finished"]
         items += [Item(note) for note in status.notes]
-        items += [Separator(), Item("Pause", children=PAUSES)]
-        if status.paused_by_hand:
-            items.append(Item("Resume", Resume()))
+        if status.lent_until is not None:
+            items.append(Item(f"lent while you work, until {say(status.lent_until)}"))
+        if not status.may_change:
+            items.append(Item(ONLY_LOOK))
     else:
-        items += [Item(line) for line in last_words]
-        items += [Separator(), Item("Start it again", StartAgent())]
-    items += [Separator(), Item("About Fallow", About()), QUIT]
-    return Menu(icon, alt, f"Fallow: {headline}", tuple(items))
+        items += [Item(each) for each in last_words]
+    items += [Separator(), *verbs(status)]
+    items += [
+        Separator(),
+        Item("Window", OpenWindow(), key="W"),
+        Item("Preferences", OpenPreferences(), key="e", barred=NO_AGENT if status is None else ""),
+        Item("About", About(), key="A"),
+        QUIT,
+    ]
+    return Menu(icon, alt, f"Fallow: {line}", tuple(items))
+
+
+def verbs(status: AgentStatus | None) -> tuple[Item, ...]:
+    """What can be asked of the agent in this state, as menu and window both offer it."""
+    if status is None:
+        return (Item("Start it again", StartAgent(), key="S"),)
+    barred = "" if status.may_change else ONLY_LOOK
+    asked = status.paused_by_hand or status.finishing or status.lent_until is not None
+    resume = Item(
+        "Resume",
+        Resume(),
+        hint="Ends what you asked for here: jobs run when nobody uses this computer.",
+        key="R",
+    )
+    found = (
+        Item("Pause", children=PAUSES, hint="Every job here stops at once.", key="P"),
+        *((resume,) if asked or _ejected(status) else ()),
+        Item(
+            "Use this computer while I work",
+            children=LOANS,
+            hint="Jobs run although you are here, until the time is up.",
+            key="U",
+        ),
+        Item(
+            "Send the job elsewhere",
+            Eject(),
+            hint="What runs here starts again on another computer.",
+            key="S",
+            barred="" if working(status) else "No job is here now.",
+        ),
+        Item(
+            "Finish then stop",
+            Finish(),
+            hint="What runs here is finished; no more jobs come until you resume.",
+            key="F",
+            barred="That is asked already." if status.finishing else "",
+        ),
+    )
+    return tuple(_barred(item, barred) for item in found)
+
+
+def _barred(item: Item, why: str) -> Item:
+    if not why:
+        return item
+    return Item(item.text, item.intent, item.children, item.hint, item.key, why)
 
 
 def _icon(status: AgentStatus | None) -> tuple[IconName, str]:
@@ -117,16 +215,18 @@ def _icon(status: AgentStatus | None) -> tuple[IconName, str]:
         return "attention", "needs your attention"
     if _blind(status):
         return "attention", "cannot see whether you are there"
+    if status.finishing and not working(status):
+        return "paused_by_you", "stopped by you"
     if status.state == "paused":
         return "paused_for_you", "paused because you are here"
-    if status.connection == "offline" and not _active(status):
+    if status.connection == "offline" and not working(status):
         return "offline", "not connected"
-    if _active(status):
-        return "running", "running"
+    if working(status):
+        return "running", "finishing" if status.finishing else "running"
     return "idle", "waiting for work"
 
 
-def _headline(status: AgentStatus | None, say: Say) -> str:
+def headline(status: AgentStatus | None, say: Say) -> str:
     """One line: what runs for whom, or why not, and until when."""
     if status is None:
         return "the part that runs jobs does not answer"
@@ -138,15 +238,14 @@ def _headline(status: AgentStatus | None, say: Say) -> str:
         return "the coordinator does not let this computer in"
     if status.state == "paused":
         return _why_paused(status, say)
-    working = _active(status)
-    if working:
-        first = working[0]
-        more = f" and {len(working) - 1} more" if len(working) > 1 else ""
-        what = f"{first.job} of {first.batch}" if first.job else first.batch
-        return f"{_doing(first)} {what} for {first.owner}{more}"
+    if status.finishing:
+        return f"{_finishing(status)}no more jobs until you resume"
+    runs = working(status)
+    if runs:
+        return f"{_doing(runs[0])} {_whose(runs)}"
     if status.connection == "offline":
         return "the coordinator cannot be reached; trying again"
-    if status.reasons:
+    if status.reasons and status.reasons[0].kind != "lend":
         return f"free for work soon: {status.reasons[0].text}"
     return "waiting for work"
 
@@ -157,15 +256,27 @@ def _why_paused(status: AgentStatus, say: Say) -> str:
     reason = status.reasons[0]
     if reason.until is not None:
         when = f", until {say(reason.until)}"
-        if reason.kind in {"input", "busy"}:
+        if reason.kind in {"input", "busy", "eject"}:
             when += " if nobody touches it"
     else:
         when = ", until you resume" if status.paused_by_hand else ""
     return f"paused, {reason.text}{when}"
 
 
-def _run(run: RunStatus) -> str:
-    """One run, or the build of a batch, which has no job."""
+def _finishing(status: AgentStatus) -> str:
+    runs = working(status)
+    return f"finishing {_whose(runs)}, then " if runs else ""
+
+
+def _whose(runs: Sequence[RunStatus]) -> str:
+    first = runs[0]
+    more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+    what = f"{first.job} of {first.batch}" if first.job else first.batch
+    return f"{what} for {first.owner}{more}"
+
+
+def run_line(run: RunStatus) -> str:
+    """One run in a line, or the build of a batch, which has no job."""
     share = f", {run.progress.share:.0%}" if run.progress is not None else ""
     return f"{run.job or 'build'} ({run.batch}, {run.owner}): {run.state}{share}"
 
@@ -175,9 +286,14 @@ def _doing(run: RunStatus) -> str:
     return words.get(run.state, "running")
 
 
-def _active(status: AgentStatus) -> tuple[RunStatus, ...]:
+def working(status: AgentStatus) -> tuple[RunStatus, ...]:
+    """The runs that are not over."""
     return tuple(run for run in status.runs if run.state not in {"finished", "declined"})
 
 
 def _blind(status: AgentStatus) -> bool:
     return bool(status.reasons) and status.reasons[0].kind == "blind"
+
+
+def _ejected(status: AgentStatus) -> bool:
+    return any(reason.kind == "eject" for reason in status.reasons)

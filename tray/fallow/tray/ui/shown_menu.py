@@ -19,7 +19,8 @@ class ShownMenu(QtCore.QObject):
         super().__init__(parent)
         self.menu = QtWidgets.QMenu()
         self.menu.setToolTipsVisible(True)
-        self.menu.setPalette(readable(self.menu.palette()))
+        self._colour()
+        self.menu.installEventFilter(self)
         self.menu.aboutToShow.connect(self._refresh)
         self.menu.aboutToHide.connect(self._hidden)
         self._wanted: tuple[Item | Separator, ...] = ()
@@ -38,6 +39,15 @@ class ShownMenu(QtCore.QObject):
         if not self.menu.isVisible() or self._level.fits(menu.items):
             self._refresh()
 
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        # A desktop that turns dark in the evening tells every widget.
+        if event.type() == QtCore.QEvent.Type.ApplicationPaletteChange:
+            self._colour()
+        return super().eventFilter(watched, event)
+
+    def _colour(self) -> None:
+        self.menu.setPalette(readable(QtWidgets.QApplication.palette(self.menu)))
+
     def _hidden(self) -> None:
         # Qt still has to deliver the click that closed the menu.
         QtCore.QTimer.singleShot(0, self._refresh)
@@ -53,7 +63,7 @@ class Level:
         self,
         menu: QtWidgets.QMenu,
         chosen: QtCore.SignalInstance,
-        escape: Callable[[str], str] | None = None,
+        escape: Callable[[str, str], str] | None = None,
     ) -> None:
         self._menu = menu
         self._chosen = chosen
@@ -75,11 +85,13 @@ class Level:
         for number, (item, action) in enumerate(zip(items, self._actions, strict=True)):
             if isinstance(item, Separator):
                 continue
-            text = self._escape(item.text)
+            text = self._escape(item.text, item.key)
             if action.text() != text:
                 action.setText(text)
-            if action.toolTip() != item.hint:
-                action.setToolTip(item.hint)
+            hint = item.barred or item.hint
+            if action.toolTip() != hint:
+                action.setToolTip(hint)
+            action.setEnabled(may_choose(item))
             if number in self._below:
                 self._below[number].show(item.children)
 
@@ -102,7 +114,6 @@ class Level:
                 self._actions.append(self._menu.addMenu(submenu))
                 continue
             action = self._menu.addAction("")
-            action.setEnabled(item.intent is not None)
             action.triggered.connect(lambda _checked=False, n=number: self._click(n))
             self._actions.append(action)
 
@@ -121,21 +132,29 @@ def readable(palette: QtGui.QPalette) -> QtGui.QPalette:
     """Lines that only tell something cannot be clicked; they are to be read all the same."""
     role, group = QtGui.QPalette.ColorRole, QtGui.QPalette.ColorGroup
     ink = palette.color(group.Active, role.WindowText)
-    ink.setAlphaF(0.8)
+    ink.setAlphaF(0.65)
     for each in (role.WindowText, role.Text, role.ButtonText):
         palette.setColor(group.Disabled, each, ink)
     return palette
 
 
-def for_qt(text: str) -> str:
+def may_choose(item: Item) -> bool:
+    """Whether it asks for something that can be done now."""
+    return not item.barred and (item.intent is not None or bool(item.children))
+
+
+def for_qt(text: str, key: str = "") -> str:
     """The text as Qt draws it itself: `&` marks an access key."""
-    return text.replace("&", "&&")
+    before, found, after = text.partition(key) if key else (text, "", "")
+    mark = "&" if found else ""
+    return f"{before.replace('&', '&&')}{mark}{found}{after.replace('&', '&&')}"
 
 
-def for_panel(text: str) -> str:
+def for_panel(text: str, key: str = "") -> str:
     """The text as a panel draws it: `_` marks an access key there, and Qt does not escape it.
 
-    Of several `&` Qt makes the first a mark and leaves the others alone.
+    Panels find a line by its first letter; no key is marked. Of several `&` Qt makes the first a
+    mark and leaves the others alone.
     """
     text = text.replace("_", "__")
     return f"&{text}" if "&" in text else text

@@ -3,10 +3,12 @@
 Not how the program starts (`app`), and no decision: each intent becomes one request to the agent.
 """
 
+from __future__ import annotations
+
 import signal
 import sys
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from PySide6 import QtCore, QtWidgets
 
@@ -21,7 +23,9 @@ from fallow.tray.ui.icon import TrayIcon
 from fallow.tray.ui.one_per_session import Session
 from fallow.tray.ui.own_agent import OwnAgent
 from fallow.tray.ui.shown_menu import ShownMenu
-from fallow.tray.ui.window import Window
+
+if TYPE_CHECKING:
+    from fallow.tray.ui.window import Window
 
 # Seconds: an agent that dies again and again is left to a person, who reads why.
 REVIVE_EVERY = 30.0
@@ -46,6 +50,8 @@ class Tray(QtCore.QObject):
         self._answered = False
         self._revive_at = 0.0
         self._menu: view.Menu | None = None
+        self._status: AgentStatus | None = None
+        self._came = 0.0
         self._boxes: dict[str, QtWidgets.QMessageBox] = {}
         self._session = session
         self._shown_menu = ShownMenu(self)
@@ -83,12 +89,13 @@ class Tray(QtCore.QObject):
         now = self._clock.now().wall
         last_words = self._agent.last_words() if status is None else ()
         menu = view.menu(status, lambda wall: hours.say(wall, now), last_words)
+        self._status, self._came = status, now
         if menu != self._menu:
             self._menu = menu
             self._shown_menu.show(menu)
             self._icon.show(menu)
-            if self._window is not None:
-                self._window.show_menu(menu)
+        if self._window is not None and self._window.isVisible():
+            self._window.show_menu(menu, status, now)
         if first:
             self._icon.start()
 
@@ -110,12 +117,17 @@ class Tray(QtCore.QObject):
     def _open_window(self) -> Window:
         # Made only now: in most sessions nobody opens it, and it holds megabytes.
         if self._window is None:
-            self._window = Window()
+            from fallow.tray.ui.window import Window
+
+            self._window = Window(self._clock)
             self._window.chosen.connect(self._choose)
-            if self._menu is not None:
-                self._window.show_menu(self._menu)
+        if self._menu is not None:
+            self._window.show_menu(self._menu, self._status, self._came)
         self._window.bring_up()
         return self._window
+
+    def _open_preferences(self) -> None:
+        self._complain(FallowError("There is no window for that yet", hint="edit agent.toml"))
 
     def _without_tray(self) -> None:
         self._open_window().stays = True
@@ -138,6 +150,16 @@ class Tray(QtCore.QObject):
                 self.line.say(local.PauseFor(hours.until_tomorrow(self._clock.now().wall)))
             case view.Resume():
                 self.line.say(local.Resume())
+            case view.LendFor(seconds=seconds):
+                self.line.say(local.LendFor(seconds))
+            case view.Eject():
+                self.line.say(local.Eject())
+            case view.Finish():
+                self.line.say(local.Finish())
+            case view.OpenWindow():
+                self._open_window()
+            case view.OpenPreferences():
+                self._open_preferences()
             case view.StartAgent():
                 self._ensure_agent()
                 self.line.retry()

@@ -1,67 +1,113 @@
-"""The same Menu as a small window: for desktops without a tray, and for a left click.
+"""The window: what runs, why not and until when, the last day, and a button for every verb.
 
-Not the menu itself (`shown_menu`); lines become texts, and what can be asked becomes buttons.
+Not what it says (`view` and `overview` make the values). Where there is no tray it stands in for
+the icon. Its opposite is `shown_menu`, the same verbs as a menu.
 """
+
+from itertools import pairwise
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
+from fallow.shared.clock import Clock
+from fallow.tray import hours
+from fallow.tray.overview import Overview, overview
+from fallow.tray.status import AgentStatus
+from fallow.tray.ui.day import DayPicture
 from fallow.tray.ui.pictures import picture
-from fallow.tray.view import Item, Menu
+from fallow.tray.ui.run_rows import RunRows
+from fallow.tray.ui.verb_buttons import VerbButtons
+from fallow.tray.view import Item, Menu, OpenWindow, Separator
+
+TICK_MS = 1000
 
 
 class Window(QtWidgets.QWidget):
-    """Shows a Menu; `chosen` carries the Intent of a click."""
+    """Shows a Menu and the status that it was made from; `chosen` carries the Intent of a click."""
 
     chosen = QtCore.Signal(object)
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__()
+        self._clock = clock
+        self._status: AgentStatus | None = None
+        self._came = 0.0
+        self._notes: list[str] = []
         self.stays = False
         self.setWindowTitle("Fallow")
         self._icon = QtWidgets.QLabel()
-        self._headline = QtWidgets.QLabel()
-        self._headline.setWordWrap(True)
+        self._headline = _label()
         font = self._headline.font()
         font.setBold(True)
+        font.setPointSizeF(font.pointSizeF() * 1.15)
         self._headline.setFont(font)
-        self._texts = QtWidgets.QLabel()
-        self._texts.setWordWrap(True)
-        self._buttons = QtWidgets.QHBoxLayout()
-        self._shown: tuple[Item, ...] = ()
-        self._menus: list[QtWidgets.QMenu] = []
-        top = QtWidgets.QHBoxLayout()
-        top.addWidget(self._icon, 0, QtCore.Qt.AlignmentFlag.AlignTop)
-        words = QtWidgets.QVBoxLayout()
-        words.addWidget(self._headline)
-        words.addWidget(self._texts)
-        words.addStretch()
-        top.addLayout(words, 1)
-        whole = QtWidgets.QVBoxLayout(self)
-        whole.addLayout(top, 1)
-        whole.addLayout(self._buttons)
-        self.setMinimumWidth(420)
+        self._countdown = _label()
+        self._texts = _label()
+        self._runs = RunRows()
+        self._day = DayPicture()
+        self._sensors = _label()
+        self._sensors.setAccessibleName("What sees whether you are here")
+        self._coordinator = _label()
+        self._verbs = VerbButtons(columns=2)
+        self._others = VerbButtons(columns=3)
+        for buttons in (self._verbs, self._others):
+            buttons.chosen.connect(self.chosen)
+        self._lay_out()
+        self._ticks = QtCore.QTimer(self)
+        self._ticks.setInterval(TICK_MS)
+        self._ticks.timeout.connect(self._tick)
 
-    def show_menu(self, menu: Menu) -> None:
-        """Shows this from now on."""
-        texts = [item.text for item in _lines(menu) if not _asks(item)]
+    def show_menu(self, menu: Menu, status: AgentStatus | None, came: float) -> None:
+        """Shows this from now on; the status came at wall-clock second `came`."""
+        self._status, self._came = status, came
         icon = picture(menu.icon)
         self.setWindowIcon(icon)
         self.setWindowTitle(f"Fallow: {menu.alt}")
         self._icon.setPixmap(icon.pixmap(48, 48))
         self._icon.setAccessibleName(menu.alt)
-        self._headline.setText(texts[0][:1].upper() + texts[0][1:] if texts else "")
-        self._texts.setText("\n".join(texts[1:]))
-        self._texts.setVisible(len(texts) > 1)
-        buttons = tuple(item for item in _lines(menu) if _asks(item))
-        if buttons != self._shown:
-            self._build(buttons)
-            self._shown = buttons
+        texts, groups = _parts(menu)
+        _say(self._headline, texts[0][:1].upper() + texts[0][1:] if texts else "")
+        self._notes = texts[1:] if status is None else list(status.notes)
+        self._verbs.show_items(groups[0])
+        self._others.show_items(
+            tuple(item for group in groups[1:] for item in group if item.intent != OpenWindow())
+        )
+        row = [*self._verbs.buttons, *self._others.buttons]
+        for before, after in pairwise(row):
+            self.setTabOrder(before, after)
+        self._tick()
 
     def bring_up(self) -> None:
         """To the front, from wherever it is."""
         self.showNormal()
         self.raise_()
         self.activateWindow()
+
+    # -- events
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        super().showEvent(event)
+        self._ticks.start()
+        self._tick()
+
+    def hideEvent(self, event: QtGui.QHideEvent) -> None:
+        # Nobody looks: nothing is to be counted.
+        self._ticks.stop()
+        super().hideEvent(event)
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.WindowStateChange:
+            if self.isMinimized():
+                self._ticks.stop()
+            elif self.isVisible():
+                self._ticks.start()
+                self._tick()
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
+        if event.key() == QtCore.Qt.Key.Key_Escape:
+            self.close()
+        else:
+            super().keyPressEvent(event)
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """Without a tray it is all that people have of Fallow: then it only goes down."""
@@ -71,33 +117,80 @@ class Window(QtWidgets.QWidget):
         else:
             event.accept()
 
-    def _build(self, items: tuple[Item, ...]) -> None:
-        while (old := self._buttons.takeAt(0)) is not None:
-            if (widget := old.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
-        for menu in self._menus:
-            menu.deleteLater()
-        self._menus.clear()
-        for item in items:
-            button = QtWidgets.QPushButton(item.text.replace("&", "&&"))
-            button.setToolTip(item.hint)
-            button.setAutoDefault(False)
-            if item.children:
-                menu = QtWidgets.QMenu(self)
-                for child in item.children:
-                    action = menu.addAction(child.text.replace("&", "&&"))
-                    action.triggered.connect(lambda _=False, c=child: self.chosen.emit(c.intent))
-                button.setMenu(menu)
-                self._menus.append(menu)
-            else:
-                button.clicked.connect(lambda _=False, i=item: self.chosen.emit(i.intent))
-            self._buttons.addWidget(button)
+    # -- what changes by the second
+
+    def _tick(self) -> None:
+        now = self._clock.now().wall
+        shown = Overview()
+        if self._status is not None:
+            shown = overview(self._status, self._came, now, lambda wall: hours.say(wall, now))
+        _show(self._countdown, shown.countdown)
+        _show(self._texts, "\n".join((*self._notes, *shown.reasons)))
+        self._runs.show_runs(shown.runs)
+        self._day_box.setVisible(shown.day is not None)
+        if shown.day is not None:
+            self._day.show_day(shown.day)
+        self._sensor_box.setVisible(bool(shown.sight))
+        lines = (f"{each.name}: {each.text}" for each in shown.sensors)
+        _say(self._sensors, "\n".join((f"{shown.sight}.", *lines)))
+        _show(self._coordinator, shown.coordinator)
+
+    def _lay_out(self) -> None:
+        top = QtWidgets.QHBoxLayout()
+        top.setSpacing(12)
+        top.addWidget(self._icon, 0, QtCore.Qt.AlignmentFlag.AlignTop)
+        words = QtWidgets.QVBoxLayout()
+        for label in (self._headline, self._countdown, self._texts, self._coordinator):
+            words.addWidget(label)
+        words.addStretch()
+        top.addLayout(words, 1)
+        self._day_box = _box("The last 24 hours", self._day)
+        self._sensor_box = _box("Who sees whether you are here", self._sensors)
+        whole = QtWidgets.QVBoxLayout(self)
+        whole.setSpacing(10)
+        whole.addLayout(top)
+        whole.addWidget(self._runs)
+        whole.addWidget(self._day_box)
+        whole.addWidget(self._sensor_box)
+        whole.addStretch(1)
+        whole.addWidget(self._verbs)
+        whole.addWidget(self._others)
+        self.setMinimumWidth(480)
 
 
-def _lines(menu: Menu) -> list[Item]:
-    return [item for item in menu.items if isinstance(item, Item)]
+def _label() -> QtWidgets.QLabel:
+    label = QtWidgets.QLabel()
+    # Names of jobs are text, whatever they look like.
+    label.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    return label
 
 
-def _asks(item: Item) -> bool:
-    return item.intent is not None or bool(item.children)
+def _box(title: str, content: QtWidgets.QWidget) -> QtWidgets.QGroupBox:
+    box = QtWidgets.QGroupBox(title)
+    QtWidgets.QVBoxLayout(box).addWidget(content)
+    return box
+
+
+def _say(label: QtWidgets.QLabel, text: str) -> None:
+    if label.text() != text:
+        label.setText(text)
+
+
+def _show(label: QtWidgets.QLabel, text: str) -> None:
+    _say(label, text)
+    label.setVisible(bool(text))
+
+
+def _parts(menu: Menu) -> tuple[list[str], list[tuple[Item, ...]]]:
+    """The texts of a menu, and its groups of what can be asked."""
+    texts: list[str] = []
+    groups: list[list[Item]] = [[]]
+    for item in menu.items:
+        if isinstance(item, Separator):
+            groups.append([])
+        elif item.intent is None and not item.children:
+            texts.append(item.text)
+        else:
+            groups[-1].append(item)
+    return texts, [tuple(group) for group in groups if group]
