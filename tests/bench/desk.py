@@ -62,12 +62,12 @@ class Desk:
 
 
 @contextlib.contextmanager
-def desk(group: Group, config: str = CONFIG) -> Iterator[Desk]:
-    """A desk of its own, which the coordinator sees as free."""
+def desk(group: Group, config: str = CONFIG, before: tuple[str, ...] = ()) -> Iterator[Desk]:
+    """A desk of its own, which the coordinator sees as free; `before` is said before its agent."""
     with VirtualScreen() as screen:
         kept = ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "NO_AT_BRIDGE", "QT_XCB_GL_INTEGRATION")
         env = group.env | {name: screen.env[name] for name in kept}
-        agent = group.workstation("desk", config, ready=False)
+        agent = group.workstation("desk", config, ready=False, before=before)
         tray = group.start("tray", "tray", "--data-dir", str(group.folder / "desk"), env=env)
         with group.client() as client:
 

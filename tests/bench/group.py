@@ -69,12 +69,21 @@ class Group:
                 print(f"--- {place.name}", *tail, sep="\n", file=sys.stderr)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, name: str, *words: str, env: dict[str, str] | None = None) -> Program:
-        """A program of ours by its script's name; its words go to a log in the folder."""
+    def start(
+        self,
+        name: str,
+        *words: str,
+        env: dict[str, str] | None = None,
+        before: tuple[str, ...] = (),
+    ) -> Program:
+        """A program of ours by its script's name; its words go to a log in the folder.
+
+        `before` are the words of another program that becomes it.
+        """
         log = self.folder / f"{name}-{len(self.programs)}.log"
         with log.open("wb") as file:
             program = subprocess.Popen(
-                [str(BIN / words[0]), *words[1:]],
+                [*before, str(BIN / words[0]), *words[1:]],
                 env=env or self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if words[1] == "serve" else file,
@@ -136,14 +145,20 @@ class Group:
         return str(json.loads(self.run("coordinator", "invite", *words))["token"])
 
     def workstation(
-        self, name: str, config: str, env: dict[str, str] | None = None, *, ready: bool = True
+        self,
+        name: str,
+        config: str,
+        env: dict[str, str] | None = None,
+        *,
+        ready: bool = True,
+        before: tuple[str, ...] = (),
     ) -> Program:
         """Start an agent that has joined; `ready` waits until it takes jobs."""
         data = self.folder / name
         data.mkdir(mode=0o700)
         (data / "agent.toml").write_text(config)
         words = ("tray", "agent", "--data-dir", str(data), "--join", self.invite(name))
-        program = self.start(name, *words, env=env)
+        program = self.start(name, *words, env=env, before=before)
         with self.client() as client:
             states = {"idle"} if ready else {"idle", "paused", "running"}
 

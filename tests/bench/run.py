@@ -17,7 +17,16 @@ sys.path[:0] = [str(TOP / "tests"), str(TOP / "examples")]
 from bench import row  # noqa: E402
 from bench.group import NotMeasured  # noqa: E402
 
-PARTS = ("throughput", "latency", "submitting", "asking", "stopping", "idling", "transfer_speed")
+PARTS = (
+    "throughput",
+    "latency",
+    "submitting",
+    "asking",
+    "stopping",
+    "idling",
+    "typing_on",
+    "transfer_speed",
+)
 
 
 def measure(part: str) -> tuple[list[row.Row], list[row.Failure]]:
