@@ -79,8 +79,8 @@ from fallow.shared.work.build import build_id, is_build
 from fallow.shared.work.phases import Process
 from fallow.tray import core_words as words
 from fallow.tray.core import Core as AgentCore
-from fallow.tray.core import Settings
 from fallow.tray.presence import Policy, Reading
+from fallow.tray.settings import Settings
 
 ANA = Caller("ana", "submitter")
 GIB = 1 << 30

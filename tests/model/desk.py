@@ -32,9 +32,10 @@ from fallow.shared.work import run_words
 from fallow.shared.work.build import Build, build_id, is_build
 from fallow.shared.work.phases import Process, Run
 from fallow.tray import core_words as words
-from fallow.tray.core import Core, Settings
+from fallow.tray.core import Core
 from fallow.tray.presence import Policy, Reading
 from fallow.tray.session import Away
+from fallow.tray.settings import Settings
 from fallow.tray.wishes import Wishes
 
 IDLE_AFTER = 20.0

@@ -1,42 +1,57 @@
 """agent.toml: every key of the format is known, and what is wrong is named."""
 
+from pathlib import Path
+
 import pytest
 
 from fallow.shared.errors import FallowError
 from fallow.shared.work.settings import Jobs
-from fallow.tray.config import Config, Offer, loads
+from fallow.tray import preferences
+from fallow.tray.config import Computer, Config, Offer, check_offer, loads
+from fallow.tray.config_keys import KEYS
 from fallow.tray.presence import Policy
+from fallow.tray.windows import parse_window
 
 FULL = """
 [presence]
 idle_after = "5m"
 settle = "10s"
-hours = []
+hours = ["18:00-08:00", "sat-sun"]
 ac_only = false
-exclusive = []
+exclusive = ["blender"]
 desk = false
-foreign_cpu = 0.5
+foreign_cpu = 0.9
 [offer]
 capabilities = ["gfortran", "python3"]
 cpus = 4
 memory = "16GiB"
-gpus = "all"
+gpus = 1
 disk_reserve = "20GiB"
-bandwidth = "none"
-not_from = []
+bandwidth = "20MB/s"
+not_from = ["ana"]
 [jobs]
 sandbox = "bubblewrap"
 read_only = ["/opt/conda"]
 nice = 10
-max_pause = "never"
+max_pause = "2h"
 """
 
 
 def test_all_keys_are_understood() -> None:
     assert loads(FULL) == Config(
-        Policy(idle_after=300.0, settle=10.0, desk=False, ac_only=False),
-        Offer(("gfortran", "python3"), 4, float(16 << 30), 20 << 30),
-        Jobs("bubblewrap", ("/opt/conda",), 10),
+        Policy(
+            idle_after=300.0,
+            settle=10.0,
+            desk=False,
+            ac_only=False,
+            hours=(parse_window("18:00-08:00"), parse_window("sat-sun")),
+            exclusive=("blender",),
+            foreign_cpu=0.9,
+        ),
+        Offer(
+            ("gfortran", "python3"), 4, float(16 << 30), 1, 20 << 30, 20_000_000, not_from=("ana",)
+        ),
+        Jobs("bubblewrap", ("/opt/conda",), 10, 7200.0),
     )
 
 
@@ -64,13 +79,19 @@ def test_all_has_a_default() -> None:
         ('[jobs]\nread_only = ["opt"]', "absolute"),
         ('jobs = "none"', "section"),
         ("[jobs", "not TOML"),
-        ('[presence]\nhours = ["18:00-08:00"]', "not supported by this release"),
-        ('[presence]\nexclusive = ["blender"]', "not supported by this release"),
-        ("[presence]\nforeign_cpu = 0.9", "not supported by this release"),
-        ("[offer]\ngpus = 1", "not supported by this release"),
-        ('[offer]\nbandwidth = "20MB/s"', "not supported by this release"),
-        ('[offer]\nnot_from = ["ana"]', "not supported by this release"),
-        ('[jobs]\nmax_pause = "2h"', "not supported by this release"),
+        ('[presence]\nhours = ["18-08"]', "18:00-08:00"),
+        ('[presence]\nhours = ["18:00-18:00"]', "another time than it starts"),
+        ('[presence]\nexclusive = ["/usr/bin/blender"]', "without their folders"),
+        ('[presence]\nexclusive = ["a", "a"]', "stands once"),
+        ("[presence]\nforeign_cpu = 0", "over 0"),
+        ("[presence]\nforeign_cpu = 1.5", "up to 1.0"),
+        ('[presence]\nidle_after = "1m"\nsettle = "2m"', "settle is longer than"),
+        ("[offer]\ngpus = -1", "0 for none"),
+        ('[offer]\nbandwidth = "20MB"', "20MB/s"),
+        ('[offer]\nbandwidth = "5B/s"', "at least"),
+        ("[offer]\nbandwidth = 20", "20MB/s"),
+        ('[offer]\nnot_from = ["a/b"]', "people's names"),
+        ('[jobs]\nmax_pause = "ever"', '"never"'),
     ],
 )
 def test_what_is_wrong_is_named(line: str, said: str) -> None:
@@ -78,3 +99,87 @@ def test_what_is_wrong_is_named(line: str, said: str) -> None:
         loads(line)
     assert said in str(caught.value)
     assert str(caught.value).startswith("agent.toml")
+
+
+def test_the_defaults_that_are_shown_are_those_that_hold() -> None:
+    written = preferences.shown("", "agent.toml")
+    assert {section: set(keys) for section, keys in written.items()} == {
+        section: set(keys) for section, keys in KEYS.items()
+    }
+    text = preferences.changed("", written, "agent.toml")
+    assert loads(text) == Config()
+
+
+def test_a_desk_that_is_soon_free_settles_no_longer_than_that() -> None:
+    assert loads('[presence]\nidle_after = "5s"').presence.settle == 5.0
+    assert preferences.shown('[presence]\nidle_after = "5s"', "x")["presence"]["settle"] == "5s"
+
+
+@pytest.mark.parametrize(
+    ("offer", "said"),
+    [
+        (Offer(cpus=9), "offer.cpus is more than this computer has"),
+        (Offer(memory=float(17 << 30)), "offer.memory is more"),
+        (Offer(gpus=2), "offer.gpus is more"),
+        (Offer(disk_reserve=101 << 30), "offer.disk_reserve is more"),
+    ],
+)
+def test_more_than_there_is(offer: Offer, said: str) -> None:
+    computer = Computer(threads=8, memory=16 << 30, disk=100 << 30, gpus=1)
+    with pytest.raises(FallowError, match=said):
+        check_offer(offer, computer)
+    check_offer(Offer(cpus=8, memory=float(16 << 30), gpus=1), computer)
+
+
+OWN = """# my desk
+[presence]   # when I am there
+idle_after = "5m"  # long enough for a call
+
+[jobs]
+nice = 10
+"""
+
+
+def test_preferences_keep_what_its_owner_wrote() -> None:
+    changes = {"presence": {"idle_after": "7m", "hours": ["sat-sun"]}, "offer": {"cpus": 2}}
+    text = preferences.changed(OWN, changes, "agent.toml")
+    assert "# my desk" in text
+    assert "# when I am there" in text
+    assert "# long enough for a call" in text
+    read = loads(text)
+    assert (read.presence.idle_after, read.offer.cpus, read.jobs.nice) == (420.0, 2, 10)
+    assert preferences.shown(text, "agent.toml")["presence"]["hours"] == ["sat-sun"]
+    back = preferences.changed(text, {"presence": {"idle_after": None, "desk": None}}, "agent.toml")
+    assert loads(back).presence.idle_after == 600.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"presence": {"settle": "6m"}}, "settle is longer than"),
+        ({"presence": {"idle_afer": "6m"}}, "did you mean idle_after"),
+        ({"offers": {"cpus": 1}}, "did you mean offer"),
+        ({"jobs": {"nice": 1.5}}, "0 to 19"),
+        ({"jobs": {"nice": {"x": [None]}}}, "cannot be"),
+    ],
+)
+def test_preferences_refuse_what_cannot_be(
+    changes: dict[str, dict[str, object]], said: str
+) -> None:
+    with pytest.raises(FallowError) as caught:
+        preferences.changed(OWN, changes, "agent.toml")
+    assert said in str(caught.value)
+
+
+def test_preferences_replace_the_file_whole(tmp_path: Path) -> None:
+    real = tmp_path / "real.toml"
+    real.write_text("[jobs]\n")
+    real.chmod(0o600)
+    link = tmp_path / "agent.toml"
+    link.symlink_to(real)
+    assert preferences.writable(link)
+    preferences.write(link, OWN)
+    assert link.is_symlink()
+    assert real.read_text() == OWN
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert {each.name for each in tmp_path.iterdir()} == {"real.toml", "agent.toml"}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fallow.shared import addresses
 from fallow.shared.blobs import BlobStore
@@ -26,7 +27,7 @@ from fallow.shared.clock import Clock, SystemClock, boot_id, slept
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.loop import Loop
-from fallow.shared.messages import Malformed, Resources, decode_for_agent, encode
+from fallow.shared.messages import Malformed, decode_for_agent, encode
 from fallow.shared.transfer import ClientEvent, DataClient, Progressed
 from fallow.shared.transport import ClientSocket, ConnectionEvent, Poller, Wire
 from fallow.shared.work import build as builds
@@ -34,18 +35,22 @@ from fallow.shared.work import files, ground, machine, phases, run_words
 from fallow.shared.work.build import build_id
 from fallow.shared.work.deliveries import Carried
 from fallow.shared.work.run import Refused
-from fallow.shared.work.sandbox import SandboxAbility, probe
+from fallow.shared.work.sandbox import probe
 from fallow.shared.work.spool import Spool
 from fallow.shared.work.workbench import Workbench
 from fallow.tray import core_words as words
-from fallow.tray import records
+from fallow.tray import preferences, records
 from fallow.tray.cache import distrust_after_boot, make_room
-from fallow.tray.config import Config
-from fallow.tray.core import Core, Settings
+from fallow.tray.config import Config, loads
+from fallow.tray.config import read_text as config_text
+from fallow.tray.core import Core
 from fallow.tray.eyes import Eyes
 from fallow.tray.local import (
     Activity,
+    AskConfig,
     AskStatus,
+    ConfigIs,
+    Configure,
     Done,
     Eject,
     Finish,
@@ -66,8 +71,11 @@ from fallow.tray.membership import (
     load_membership,
     load_own_keys,
 )
+from fallow.tray.offering import settings_of
 from fallow.tray.pausing import pausing
+from fallow.tray.preferences import Changes
 from fallow.tray.records import Records
+from fallow.tray.settings import Settings
 from fallow.tray.show import Pids, show
 from fallow.tray.status import AgentStatus
 from fallow.tray.wishes import LONGEST
@@ -98,8 +106,15 @@ Posted: TypeAlias = words.Event | Moved
 class Agent:
     """One workstation's agent; `run` until SIGTERM. FallowError when it cannot be."""
 
-    def __init__(self, data_dir: Path, config: Config, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        config: Config,
+        clock: Clock | None = None,
+        config_file: Path | None = None,
+    ) -> None:
         self._data_dir = data_dir
+        self._config_file = config_file or data_dir / "agent.toml"
         self._clock = clock or SystemClock()
         self._lock = records.lock(data_dir)
         self._boot_id = boot_id()
@@ -108,11 +123,12 @@ class Agent:
         distrust_after_boot(self._cache, data_dir / "booted", self._boot_id)
         self._member = load_membership(data_dir)
         self._config = config
+        self._sandbox = config.jobs.sandbox
         now = self._clock.now()
-        ability, groups = probe(), ground.probe()
+        self._ability, self._ground = ability, groups = probe(), ground.probe()
         self._pausing = pausing(ability, groups)
         self._core = Core(
-            _settings(data_dir, config, ability, groups, self._boot_id),
+            self._settings(config),
             now,
             joined=self._member is not None,
         )
@@ -376,6 +392,10 @@ class Agent:
             case Finish():
                 self._step(words.FinishAsked())
                 return Done("no more jobs after these")
+            case AskConfig():
+                return self._preferences()
+            case Configure(changes):
+                return Done(self._configure(changes))
             case Rejoined():
                 self._rejoin()
                 return Done("joined")
@@ -388,6 +408,31 @@ class Agent:
         self._member = load_membership(self._data_dir)
         self._step(words.Joined())
         self._connect()
+
+    def _preferences(self) -> ConfigIs:
+        file = self._config_file
+        values = preferences.shown(config_text(file), str(file))
+        return ConfigIs(values, str(file), preferences.writable(file))
+
+    def _configure(self, changes: Changes) -> str:
+        """Write these into the file and obey them; what has to be said about that."""
+        file = self._config_file
+        text = preferences.changed(config_text(file), changes, str(file))
+        config = loads(text, str(file))
+        settings = self._settings(config)
+        preferences.write(file, text)
+        self._config = config
+        other_sandbox = config.jobs.sandbox != self._sandbox
+        if other_sandbox:
+            # How a built tree is shared between jobs hangs on it.
+            old = self._core.settings
+            settings = replace(settings, in_place=old.in_place, unable=old.unable)
+        self._step(words.Reconfigured(settings))
+        self._bench.obey(replace(config.jobs, sandbox=self._sandbox))
+        log.info("new rules from %s", file)
+        if other_sandbox:
+            return "Saved. The sandbox changes when the agent is started again."
+        return "Saved."
 
     # --- what is done ---
 
@@ -451,6 +496,12 @@ class Agent:
         now = self._clock.now()
         return show(self._core, address, pids, now, os.getpid(), self._pausing)
 
+    def _settings(self, config: Config) -> Settings:
+        return settings_of(
+            *(self._data_dir, config, self._ability, self._ground, self._boot_id),
+            str(self._config_file),
+        )
+
     def _save(self, write: Callable[[R], None], record: R) -> bool:
         try:
             write(record)
@@ -458,32 +509,3 @@ class Agent:
             log.error("a record cannot be written: %s: %s", error.strerror, error.filename)
             return False
         return True
-
-
-def _settings(
-    data_dir: Path, config: Config, ability: SandboxAbility, groups: ground.Ground, boot: str
-) -> Settings:
-    offer = config.offer
-    cores, memory = machine.physical_cores(), machine.total_memory()
-    share = offer.memory * memory if offer.memory <= 1 else offer.memory
-    known = machine.capabilities() if offer.capabilities is None else offer.capabilities
-    unable = None
-    if ability.kind == "none" and config.jobs.sandbox != "none":
-        unable = (
-            f"jobs cannot be kept from this computer's files: {ability.why}. Install bubblewrap, "
-            'or allow jobs without it: sandbox = "none" under [jobs] in agent.toml'
-        )
-    return Settings(
-        host=machine.host_name(),
-        boot_id=boot,
-        version=machine.installed_version(),
-        resources=Resources(
-            cpus=min(cores, offer.cpus or cores),
-            memory=int(min(share, memory)),
-            disk=max(machine.free_disk(data_dir) - offer.disk_reserve, 0),
-            capabilities=known,
-        ),
-        policy=config.presence,
-        in_place=ability.kind == "none" or (config.jobs.sandbox == "none" and bool(groups.folder)),
-        unable=unable,
-    )

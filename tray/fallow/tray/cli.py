@@ -72,9 +72,10 @@ def agent(
     from fallow.tray.agent import Agent
 
     place = _place(context, data_dir)
-    settings = configuration.load(config or place / "agent.toml")
+    file = config.absolute() if config else place / "agent.toml"
+    settings = configuration.load(file)
     try:
-        running = Agent(place, settings)
+        running = Agent(place, settings, config_file=file)
     except OSError as error:
         raise FallowError(
             f"The agent cannot use its folder {place}",

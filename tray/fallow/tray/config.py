@@ -1,33 +1,38 @@
 """`agent.toml`: what the desk's owner allows, read once and checked whole.
 
-Not the preferences window, which writes the same file, and not what the computer has (`machine`).
-Every key of the format is known here; those this release cannot act on are refused, not ignored.
+Not the keys one by one (`config_keys`), nor the Preferences that write the same file
+(`preferences`), nor what the computer has (`machine`).
 """
 
 import difflib
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fallow.shared import units
 from fallow.shared.errors import FallowError
 from fallow.shared.work.settings import Jobs
+from fallow.tray.config_keys import KEYS, Wrong
 from fallow.tray.presence import Policy
 
 
 class Offer(Struct, frozen=True):
-    """What of this computer jobs may have; None stands for all (cpus) or what is installed.
+    """What of this computer jobs may have; None stands for all (cpus, gpus) or what is installed.
 
-    `memory` is bytes or, up to 1.0, a share of all.
+    `memory` is bytes or, up to 1.0, a share of all; `bandwidth` bytes per second each way, None
+    without a bound. Jobs of the people in `not_from` do not run here.
     """
 
     capabilities: tuple[str, ...] | None = None
     cpus: int | None = None
     memory: float = 0.8
+    gpus: int | None = None
     disk_reserve: int = 10 << 30
+    bandwidth: int | None = None
+    not_from: tuple[str, ...] = ()
 
 
 class Config(Struct, frozen=True):
@@ -38,127 +43,70 @@ class Config(Struct, frozen=True):
     jobs: Jobs = Jobs()
 
 
+class Computer(Struct, frozen=True):
+    """What there is to offer: hardware threads, bytes of memory, bytes of the whole disk, GPUs."""
+
+    threads: int
+    memory: int
+    disk: int
+    gpus: int | None = None
+
+
 def load(path: Path) -> Config:
     """Read the file, all defaults when there is none; FallowError names a key that is wrong."""
+    return loads(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The file's text, empty when there is none; FallowError when it cannot be read."""
     try:
-        text = path.read_bytes().decode()
+        return path.read_bytes().decode()
     except FileNotFoundError:
-        return Config()
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise FallowError(f"The configuration {path} cannot be read", str(error)) from None
-    return loads(text, str(path))
 
 
 def loads(text: str, name: str = "agent.toml") -> Config:
     """As `load`, from text."""
+    return _Reader(name).read(parse(text, name))
+
+
+def parse(text: str, name: str = "agent.toml") -> dict[str, Any]:
+    """The file's values as they are written; FallowError when it is not TOML."""
     try:
-        content = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FallowError(f"{name} is not TOML", f"{error}.") from None
-    return _Reader(name).read(content)
 
 
-class _Wrong(ValueError):
-    """What a value should have been."""
+def check_offer(offer: Offer, computer: Computer, name: str = "agent.toml") -> None:
+    """FallowError when more is offered than this computer has."""
+
+    def refuse(key: str, has: str, hint: str) -> FallowError:
+        return FallowError(f"{name}: offer.{key} is more than this computer has", has, hint)
+
+    if offer.cpus is not None and offer.cpus > computer.threads:
+        has = f"{offer.cpus} cores are offered, and there are {computer.threads} processors."
+        raise refuse("cpus", has, 'a smaller number, or cpus = "all"')
+    if offer.memory > max(computer.memory, 1):
+        sizes = units.format_size(int(offer.memory)), _about(computer.memory)
+        has = f"{sizes[0]} are offered, and {sizes[1]} are installed."
+        raise refuse("memory", has, 'a smaller size, or a share such as memory = "80%"')
+    if offer.gpus is not None and computer.gpus is not None and offer.gpus > computer.gpus:
+        has = f"{offer.gpus} are offered, and {computer.gpus} were found."
+        raise refuse("gpus", has, 'a smaller number, or gpus = "all"')
+    if offer.disk_reserve > computer.disk:
+        raise refuse(
+            "disk_reserve",
+            f"{units.format_size(offer.disk_reserve)} are to stay free, on a disk of "
+            f"{_about(computer.disk)}: no job would ever fit.",
+            "a smaller size",
+        )
 
 
-def _duration(value: Any) -> float:
-    if not isinstance(value, str) or value.strip().isdigit():
-        raise _Wrong('a duration in quotes, for example "10m"')
-    try:
-        return units.parse_duration(value)
-    except ValueError:
-        raise _Wrong('a duration, for example "10m" or "1h30m"') from None
-
-
-def _size(value: Any) -> int:
-    try:
-        return units.parse_size(value)
-    except (ValueError, TypeError, AttributeError):
-        raise _Wrong('a size in quotes, for example "10GiB"') from None
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _Wrong("true or false")
-    return value
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
-        raise _Wrong('a list of words, for example ["gfortran", "python3"]')
-    return tuple(value)
-
-
-def _folders(value: Any) -> tuple[str, ...]:
-    folders = _words(value)
-    if not all(each.startswith("/") for each in folders):
-        raise _Wrong('a list of absolute folders, for example ["/opt/conda"]')
-    return folders
-
-
-def _cpus(value: Any) -> int | None:
-    if value == "all":
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise _Wrong('"all" or a number of cores, at least 1')
-    return value
-
-
-def _memory(value: Any) -> float:
-    if value == "all":
-        return 1.0
-    if isinstance(value, str) and value.strip().endswith("%"):
-        try:
-            share = float(value.strip()[:-1]) / 100
-        except ValueError:
-            share = 0.0
-        if 0 < share <= 1:
-            return share
-    elif isinstance(value, str):
-        try:
-            size = units.parse_size(value)
-        except ValueError:
-            size = 0
-        if size > 1:
-            return float(size)
-    raise _Wrong('a share such as "80%" or a size such as "16GiB"')
-
-
-def _sandbox(value: Any) -> str:
-    if value not in {"auto", "bubblewrap", "none"}:
-        raise _Wrong('"auto", "bubblewrap" or "none"')
-    return str(value)
-
-
-def _nice(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 19:
-        raise _Wrong("a number from 0 to 19")
-    return value
-
-
-_READERS: dict[str, dict[str, Callable[[Any], Any]]] = {
-    "presence": {
-        "idle_after": _duration,
-        "settle": _duration,
-        "ac_only": _truth,
-        "desk": _truth,
-    },
-    "offer": {
-        "capabilities": _words,
-        "cpus": _cpus,
-        "memory": _memory,
-        "disk_reserve": _size,
-    },
-    "jobs": {"sandbox": _sandbox, "read_only": _folders, "nice": _nice},
-}
-# Known to the format; this release cannot act on any other value.
-_NOT_YET: dict[str, dict[str, Any]] = {
-    "presence": {"hours": [], "exclusive": [], "foreign_cpu": 0.5},
-    "offer": {"gpus": "all", "bandwidth": "none", "not_from": []},
-    "jobs": {"max_pause": "never"},
-}
-_KINDS: dict[str, type[Struct]] = {"presence": Policy, "offer": Offer, "jobs": Jobs}
+def _about(size: int) -> str:
+    return f"{size / (1 << 30):.1f}GiB"
 
 
 class _Reader:
@@ -166,44 +114,48 @@ class _Reader:
         self._name = name
 
     def read(self, content: dict[str, Any]) -> Config:
-        sections: dict[str, Any] = {}
+        values: dict[str, dict[str, Any]] = {section: {} for section in KEYS}
         for section, keys in content.items():
-            if section not in _READERS:
-                raise self._unknown(section, list(_READERS), "section")
+            if section not in KEYS:
+                raise self._unknown(section, list(KEYS), "section")
             if not isinstance(keys, dict):
                 raise FallowError(
                     f"{self._name}: {section} is a section, not a value",
                     hint=f"write a line [{section}] and its keys below it",
                 )
-            sections[section] = self._section(section, keys)
-        return Config(**sections)
+            values[section] = self._section(section, keys)
+        presence = Policy(**values["presence"])
+        if "settle" not in values["presence"]:
+            presence = replace(presence, settle=min(presence.settle, presence.idle_after))
+        config = Config(presence, Offer(**values["offer"]), Jobs(**values["jobs"]))
+        self._check(config)
+        return config
 
-    def _section(self, section: str, keys: dict[str, Any]) -> Struct:
+    def _section(self, section: str, keys: dict[str, Any]) -> dict[str, Any]:
         values = {}
         for key, value in keys.items():
-            if key in _NOT_YET[section]:
-                self._refuse_later(section, key, value)
-                continue
-            reader = _READERS[section].get(key)
-            if reader is None:
-                known = [*_READERS[section], *_NOT_YET[section]]
-                raise self._unknown(key, known, f"key of [{section}]")
+            known = KEYS[section].get(key)
+            if known is None:
+                raise self._unknown(key, list(KEYS[section]), f"key of [{section}]")
             try:
-                values[key] = reader(value)
-            except _Wrong as wrong:
+                values[key] = known.read(value)
+            except Wrong as wrong:
                 raise FallowError(
                     f"{self._name}: {section}.{key} = {value!r} cannot be",
                     f"It must be {wrong}.",
                 ) from None
-        return _KINDS[section](**values)
+        return values
 
-    def _refuse_later(self, section: str, key: str, value: Any) -> None:
-        default = _NOT_YET[section][key]
-        if value != default:
+    def _check(self, config: Config) -> None:
+        """Each of two values can be, but not both."""
+        presence = config.presence
+        if presence.settle > presence.idle_after:
             raise FallowError(
-                f"{self._name}: {section}.{key} is not supported by this release",
-                f"Nothing would act on {value!r}.",
-                f"leave the key out (it then means {default!r})",
+                f"{self._name}: presence.settle is longer than presence.idle_after",
+                "A desk that has just become free settles for "
+                f"{units.format_duration(presence.settle)}, which is longer than the "
+                f"{units.format_duration(presence.idle_after)} after which it counts as free.",
+                "make settle shorter or idle_after longer",
             )
 
     def _unknown(self, word: str, known: list[str], what: str) -> FallowError:

@@ -9,7 +9,6 @@ report; so nothing starts in between.
 
 from collections.abc import Iterable
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from fallow.shared.ids import AttemptId
@@ -25,7 +24,6 @@ from fallow.shared.messages import (
     Notice,
     Rejected,
     Report,
-    Resources,
     RunReport,
     Tail,
     Welcome,
@@ -42,29 +40,12 @@ from fallow.tray import core_words as words
 from fallow.tray import session as sessions
 from fallow.tray import wishes as by_hand
 from fallow.tray.lookout import Lookout
-from fallow.tray.presence import Policy
 from fallow.tray.session import Open, Session
+from fallow.tray.settings import Settings
 from fallow.tray.wishes import Wishes
 
 REPORT_WITHIN = 0.05  # seconds; of a short job only its end is reported
 _SAME_END = 15.0  # seconds; the end of "you are here" moves with every key
-
-
-class Settings(Struct, frozen=True):
-    """What holds as long as the agent runs.
-
-    `in_place`: built trees cannot be bound at one constant path, so only one job of a batch with a
-    build is here at a time. `unable` says why no job may run here at all, None when jobs may.
-    """
-
-    host: str
-    boot_id: str
-    version: str
-    resources: Resources
-    policy: Policy = Policy()
-    in_place: bool = False
-    unable: str | None = None
-    max_pause: float | None = None
 
 
 class Core:
@@ -157,6 +138,8 @@ class Core:
                 | words.ResumeAsked()
             ):
                 effects += self._wished(event, now)
+            case words.Reconfigured(settings):
+                effects += self._reconfigured(settings, now)
             case words.Joined():
                 self.session = Session()
                 self._shown = True
@@ -276,6 +259,19 @@ class Core:
             return []
         self._held = self.holds_traffic
         return [words.HoldTraffic(self._held)]
+
+    # --- what its owner sets anew ---
+
+    def _reconfigured(self, settings: Settings, now: Moment) -> list[words.Effect]:
+        before, self.settings = self.settings, settings
+        self.desk.obey(settings.policy)
+        self.work.max_pause = settings.max_pause
+        self.work.changed = self._shown = True
+        if before.resources == settings.resources or not isinstance(self.session.link, Open):
+            return []
+        # What is offered is said at the beginning of a session.
+        self.session = sessions.connected(self.session, now)
+        return [words.Send(self._hello())]
 
     # --- what the coordinator says ---
 

@@ -16,6 +16,7 @@ from fallow.shared.work.orders import Order as Order
 from fallow.shared.work.orders import SaveBuild as SaveBuild
 from fallow.shared.work.orders import SaveRun as SaveRun
 from fallow.tray.presence import Reading
+from fallow.tray.settings import Settings
 from fallow.tray.wishes import Wishes
 
 
@@ -61,6 +62,12 @@ class FinishAsked(Struct, frozen=True):
 
 class ResumeAsked(Struct, frozen=True):
     """The owner takes back whatever was asked for by hand."""
+
+
+class Reconfigured(Struct, frozen=True):
+    """The owner has set other rules for this workstation."""
+
+    settings: Settings
 
 
 class Joined(Struct, frozen=True):
@@ -111,6 +118,7 @@ Event: TypeAlias = (
     | EjectAsked
     | FinishAsked
     | ResumeAsked
+    | Reconfigured
     | Joined
     | Connected
     | Lost

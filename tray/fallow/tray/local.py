@@ -71,6 +71,16 @@ class Finish(Struct, frozen=True, tag="finish"):
     """Finish what runs, then take no more until Resume; answered by Done."""
 
 
+class AskConfig(Struct, frozen=True, tag="ask_config"):
+    """What the owner's rules are; answered by ConfigIs."""
+
+
+class Configure(Struct, frozen=True, tag="configure"):
+    """Set these keys, by section (None: its default again); answered by Done, or none is set."""
+
+    changes: dict[str, dict[str, Any]]
+
+
 class Activity(Struct, frozen=True, tag="activity"):
     """What the sender's sensors see now; not answered. It holds until the connection ends."""
 
@@ -83,12 +93,33 @@ class Rejoined(Struct, frozen=True, tag="rejoined"):
 
 
 LocalRequest: TypeAlias = (
-    AskStatus | Subscribe | PauseFor | Resume | LendFor | Eject | Finish | Activity | Rejoined
+    AskStatus
+    | Subscribe
+    | PauseFor
+    | Resume
+    | LendFor
+    | Eject
+    | Finish
+    | AskConfig
+    | Configure
+    | Activity
+    | Rejoined
 )
 
 
 class StatusIs(Struct, frozen=True, tag="status_is"):
     status: AgentStatus
+
+
+class ConfigIs(Struct, frozen=True, tag="config_is"):
+    """Every key of agent.toml as it is written, or its default (None: found out by itself).
+
+    `path` is the file; `writable` is whether who asks may change it.
+    """
+
+    values: dict[str, dict[str, Any]]
+    path: str
+    writable: bool
 
 
 class Done(Struct, frozen=True, tag="done"):
@@ -105,7 +136,7 @@ class CannotBe(Struct, frozen=True, tag="cannot_be"):
     hint: str = ""
 
 
-LocalReply: TypeAlias = StatusIs | Done | CannotBe
+LocalReply: TypeAlias = StatusIs | ConfigIs | Done | CannotBe
 
 _encoder = msgspec.json.Encoder()
 _requests: msgspec.json.Decoder[LocalRequest] = msgspec.json.Decoder(LocalRequest)

@@ -71,6 +71,13 @@ class Lookout:
         self.wishes = wishes
         self.facts = by_hand.as_facts(wishes, self.facts, now, self._boot_id)
 
+    def obey(self, policy: Policy) -> None:
+        """These are the owner's rules from now on."""
+        if policy != self.policy:
+            self.policy = policy
+            # The facts are the same, and yet the verdict is out of date.
+            self.facts = replace(self.facts)
+
     def drop_over(self, now: Moment) -> bool:
         """Forget the wishes that are over; whether there were any."""
         held = by_hand.still_held(self.wishes, now, self._boot_id)

@@ -5,17 +5,16 @@ only our own key is used, whose secret half never leaves this folder.
 """
 
 import os
-import platform
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from fallow.shared.errors import FallowError
-from fallow.shared.ids import name_problem
 from fallow.shared.keys import KeyPair, decode_invitation, load_or_make_keys
 from fallow.shared.messages import Enrol, Enrolled, Failed, Malformed, Request, decode_reply, encode
 from fallow.shared.transport import Limits, Wire
+from fallow.shared.work.machine import own_name
 
 CONTROL_LIMITS = Limits(frames=1)
 _FILE = "coordinator.json"
@@ -62,7 +61,7 @@ def join(data_dir: Path, token: str, timeout: float = 20.0) -> Membership:
             hint="ask for one made with: coordinator invite --role workstation",
         )
     keys = load_own_keys(data_dir)
-    request = Request(1, Enrol(keys.public, invitation.name or _own_name()))
+    request = Request(1, Enrol(keys.public, invitation.name or own_name()))
     with Wire() as wire:
         socket = wire.connect(
             invitation.addresses, CONTROL_LIMITS, keys=invitation.keys, server=invitation.server
@@ -82,16 +81,6 @@ def join(data_dir: Path, token: str, timeout: float = 20.0) -> Membership:
     member = Membership(invitation.addresses, invitation.server, reply.name)
     _save(data_dir / _FILE, member)
     return member
-
-
-def host_name() -> str:
-    """What this computer calls itself."""
-    return platform.node() or "workstation"
-
-
-def _own_name() -> str:
-    name = host_name().partition(".")[0]
-    return name if name_problem(name) is None else "workstation"
 
 
 def _save(path: Path, member: Membership) -> None:

@@ -95,7 +95,13 @@ def _word(run: Run) -> RunStateName:
             return "staging"
         case phases.AwaitingBuild():
             return "building"
-        case phases.Aborting() | phases.Stopping() | phases.Collecting():
+        case (
+            phases.Aborting()
+            | phases.Stopping()
+            | phases.Leaving()
+            | phases.Saving()
+            | phases.Collecting()
+        ):
             return "ending"
         case phases.Spooled() | phases.Over():
             return "finished"

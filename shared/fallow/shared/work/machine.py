@@ -4,9 +4,12 @@ Not what its owner offers (`config` says that) and nothing that changes by the s
 """
 
 import os
+import platform
 import shutil
 import sys
 from pathlib import Path
+
+from fallow.shared.ids import name_problem
 
 KNOWN_PROGRAMS = ("cmake", "g++", "gcc", "gfortran", "make", "mpirun", "python3")
 _CPUS = Path("/sys/devices/system/cpu")
@@ -43,6 +46,17 @@ def free_disk(folder: Path) -> int:
 def capabilities() -> tuple[str, ...]:
     """Which of the programs that batches commonly ask for are installed here."""
     return tuple(name for name in KNOWN_PROGRAMS if shutil.which(name))
+
+
+def host_name() -> str:
+    """What this computer calls itself."""
+    return platform.node() or "workstation"
+
+
+def own_name() -> str:
+    """The first part of that, where it can be a name among ours."""
+    name = host_name().partition(".")[0]
+    return name if name_problem(name) is None else "workstation"
 
 
 def installed_version() -> str:

@@ -9,8 +9,13 @@ from msgspec import Struct
 
 
 class Jobs(Struct, frozen=True):
-    """How jobs run here."""
+    """How jobs run here.
+
+    `max_pause` is the desk's own ceiling, in seconds, on how long a frozen job may keep its memory;
+    None for no ceiling.
+    """
 
     sandbox: Literal["auto", "bubblewrap", "none"] = "auto"
     read_only: tuple[str, ...] = ()
     nice: int = 19
+    max_pause: float | None = None

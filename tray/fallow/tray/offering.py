@@ -1,0 +1,60 @@
+"""From what the owner allows and what the computer has to what it offers: its Settings.
+
+Not the owner's rules (`config`), nor what the computer has (`machine`); what they come to together.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from fallow.shared.messages import Resources
+from fallow.shared.work import ground, machine
+from fallow.shared.work.sandbox import SandboxAbility
+from fallow.tray.config import Computer, Config, check_offer
+from fallow.tray.settings import Settings
+
+
+def computer(data_dir: Path) -> Computer:
+    """What this computer has."""
+    return Computer(
+        threads=max(os.cpu_count() or 1, machine.physical_cores()),
+        memory=machine.total_memory(),
+        disk=shutil.disk_usage(data_dir).total,
+    )
+
+
+def settings_of(
+    data_dir: Path,
+    config: Config,
+    ability: SandboxAbility,
+    groups: ground.Ground,
+    boot: str,
+    name: str = "agent.toml",
+) -> Settings:
+    """What holds under these rules; FallowError when they offer more than there is."""
+    offer = config.offer
+    check_offer(offer, computer(data_dir), name)
+    cores, memory = machine.physical_cores(), machine.total_memory()
+    share = offer.memory * memory if offer.memory <= 1 else offer.memory
+    known = machine.capabilities() if offer.capabilities is None else offer.capabilities
+    unable = None
+    if ability.kind == "none" and config.jobs.sandbox != "none":
+        unable = (
+            f"jobs cannot be kept from this computer's files: {ability.why}. Install bubblewrap, "
+            'or allow jobs without it: sandbox = "none" under [jobs] in agent.toml'
+        )
+    return Settings(
+        host=machine.host_name(),
+        boot_id=boot,
+        version=machine.installed_version(),
+        resources=Resources(
+            cpus=min(cores, offer.cpus or cores),
+            memory=int(min(share, memory)),
+            disk=max(machine.free_disk(data_dir) - offer.disk_reserve, 0),
+            capabilities=known,
+        ),
+        policy=config.presence,
+        in_place=ability.kind == "none" or (config.jobs.sandbox == "none" and bool(groups.folder)),
+        unable=unable,
+        max_pause=config.jobs.max_pause,
+    )
