@@ -5,6 +5,7 @@ Not what it leaves behind (`spool`), the copying itself (`staging`), nor when it
 
     run.json      its record                    status*     from its wrapper
     work/         what the job sees             scratch/    its /tmp and home
+    gpus          the names of those it has
     stdout.txt, stderr.txt
 
 A build's folder holds build.json, work/ while it is built, tree/ when it is, and log.txt.
@@ -19,15 +20,15 @@ from pathlib import Path
 
 from fallow.shared.errors import FallowError
 from fallow.shared.messages import Action, JobSpec, Script
-from fallow.shared.work import staging
+from fallow.shared.work import checkpoint, staging
 from fallow.shared.work.trees import copy_tree, on_this_disk, remove_tree
 
 log = logging.getLogger(__name__)
 
 STATUS = "status"
+GPUS = "gpus"
 OWN = ".fallow"
 PROGRESS = f"{OWN}/progress"
-CHECKPOINT = OWN
 _KEPT = {"run.json", "build.json", "tree"}
 _FEW = 8
 _LITTLE = 1 << 17
@@ -36,7 +37,7 @@ _LONGEST_PROGRESS = 4096
 
 def blobs_of(job: JobSpec) -> dict[str, int]:
     """All blobs that a run, and the build it may wait for, need: hash -> bytes."""
-    wanted = {each.hash: each.size for each in (*job.shared, *job.inputs)}
+    wanted = {each.hash: each.size for each in (*job.shared, *job.inputs, *job.saved)}
     actions = [job.action] if job.build is None else [job.action, job.build.action]
     for action in actions:
         if isinstance(action, Script):
@@ -46,7 +47,7 @@ def blobs_of(job: JobSpec) -> dict[str, int]:
 
 def needs_little(job: JobSpec) -> bool:
     """Whether its work folder is made in less time than another thread takes to wake up."""
-    inputs = (*job.shared, *job.inputs)
+    inputs = (*job.shared, *job.inputs, *job.saved)
     return job.build is None and len(inputs) <= _FEW and sum(i.size for i in inputs) <= _LITTLE
 
 
@@ -81,6 +82,21 @@ def read_progress(work: Path) -> str | None:
             return None
 
 
+def tail(place: Path, offset: int, limit: int) -> tuple[bytes, int, int] | None:
+    """At most `limit` bytes of a file from `offset` (below 0: the last); their place; its size.
+
+    None when there is no such file.
+    """
+    try:
+        with place.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            offset = max(size - limit, 0) if offset < 0 else min(offset, size)
+            file.seek(offset)
+            return file.read(limit), offset, size
+    except OSError:
+        return None
+
+
 def place_build(folder: Path, work: Path, job: JobSpec, blob: staging.Blob) -> None:
     """The work folder in which a batch is built; FallowError when it cannot be made."""
     assert job.build is not None
@@ -103,6 +119,8 @@ def place_run(
     staging.make_work_folder(work)
     staging.place_shared(work, shared, blob)
     staging.place_inputs(work, job.inputs, blob)
+    if job.checkpoint is not None:
+        staging.place_checkpoint(work, checkpoint.folder(job.checkpoint), job.saved, blob)
     _finish(work, job, job.action, blob)
 
 

@@ -6,7 +6,7 @@ changes while it is read.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fallow.shared.blobs import BlobStore
@@ -33,6 +33,18 @@ def collect(work: Path, words: Mapping[str, Path], spool: BlobStore) -> Manifest
         for name, place in words.items():
             if place.is_file() and not place.is_symlink():
                 taking.file(name, place)
+    return taking.manifest()
+
+
+def save(work: Path, places: Iterable[str], spool: BlobStore) -> Manifest:
+    """Takes a checkpoint into the spool: what is at these places, by its path in the work folder.
+
+    Slow, as `collect` is. Raises FallowError.
+    """
+    taking = _Taking(work, spool)
+    with on_this_disk("saving a checkpoint", work):
+        for place in places:
+            taking.place(place.rstrip("/"))
     return taking.manifest()
 
 
@@ -65,12 +77,25 @@ class _Taking:
                 problem = "is that of another"
             if problem:
                 self._notes.append(f"{name[:200]!r} was left out: its name {problem}")
-            elif not place.is_symlink() and place.is_dir():
+            elif _is_folder(place):
                 self._folders.append(name)
             else:
                 self._entry(name, place)
             if name != path and first not in aside:
                 self._notes.append(f"{name!r} had a name that is not UTF-8")
+
+    def place(self, name: str) -> None:
+        """What is there, if it is, and if no link on the way leads out of the work folder."""
+        place = self._work / name
+        if place.parent.resolve() != self._work.resolve() / Path(name).parent:
+            self._notes.append(f"{name!r} was left out: a link leads there")
+        elif place.is_dir() and not place.is_symlink():
+            for path, found in _walk(place):
+                whole = f"{name}/{_printable(path)}"
+                if relative_path_problem(whole) is None and not _is_folder(found):
+                    self._entry(whole, found)
+        elif os.path.lexists(place):
+            self._entry(name, place)
 
     def file(self, name: str, place: Path) -> None:
         info = place.lstat()
@@ -106,6 +131,10 @@ class _Taking:
             return real if inside and real.is_file() and os.access(real, os.R_OK) else None
         except (OSError, RuntimeError):
             return None
+
+
+def _is_folder(place: Path) -> bool:
+    return not place.is_symlink() and place.is_dir()
 
 
 def _walk(top: Path) -> Iterator[tuple[str, Path]]:

@@ -59,7 +59,8 @@ class SandboxPlan(Struct, frozen=True):
 
     `work` is the work folder; `scratch` an empty folder for its /tmp and home, on disk so that they
     cost no memory; `read_only` more folders to read at their own paths, `covered` folders that are
-    not to be seen even there: the agent's own, with its keys.
+    not to be seen even there: the agent's own, with its keys. `devices` are those of /dev that it
+    gets besides the few that every program needs.
     """
 
     layout: Layout
@@ -70,6 +71,7 @@ class SandboxPlan(Struct, frozen=True):
     program: str = ""
     scoped: bool = False
     network: bool = True
+    devices: tuple[str, ...] = ()
 
     @property
     def contained(self) -> bool:
@@ -127,6 +129,8 @@ class SandboxPlan(Struct, frozen=True):
                 if os.path.isdir(secret):
                     options += ["--tmpfs", secret]
         options += ["--ro-bind-try", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
+        for device in self.devices:
+            options += ["--dev-bind-try", device, device]
         if os.geteuid() == 0:
             for switch in _SWITCHES:
                 if os.path.exists(f"/proc/{switch}"):

@@ -40,6 +40,16 @@ class Spool:
             self._use(self.items(root, build=False))
             return root, size
 
+    def take_checkpoint(self, work: Path, places: Iterable[str]) -> tuple[str, int] | None:
+        """What an evicted run saved of itself, as `take_run` gives it; None if that is nothing."""
+        with self._taking_in(), on_this_disk("saving a checkpoint", work):
+            manifest = outputs.save(work, places, self.blobs)
+            if not manifest.files:
+                return None
+            root = self.blobs.put_bytes(encode(manifest))
+            self._use(self.items(root, build=False))
+            return root, sum(each.size for each in manifest.files)
+
     def take_build(self, folder: Path, work: Path, keep: bool) -> tuple[str, int]:
         """A build's log: (hash, bytes); `keep` makes its work folder the tree. FallowError."""
         with self._taking_in(), on_this_disk("saving a build", folder):

@@ -54,6 +54,22 @@ def place_script(work: Path, script: Script, blob: Blob) -> None:
     _place(work, Input(script.name, script.hash, script.size, executable=True), blob)
 
 
+def place_checkpoint(work: Path, folder: str, saved: Iterable[Input], blob: Blob) -> None:
+    """What an earlier attempt saved, at its old places in the work folder; and its `folder`.
+
+    In the place of whatever inputs or a build have put there.
+    """
+    with on_this_disk("placing a checkpoint", work):
+        for path in (*(each.path for each in saved), folder):
+            top = work / path.partition("/")[0]
+            if top.is_symlink():
+                # A name for an input, which the build was given at the top.
+                top.unlink()
+        for each in saved:
+            _place(work, each, blob)
+        resolve_beneath(work, folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def link_at_top(work: Path, inputs: Iterable[Input]) -> None:
     """Lets a command name its inputs without `input/`, where the top of the folder is free."""
     for name in sorted({each.path.partition("/")[0] for each in inputs}):

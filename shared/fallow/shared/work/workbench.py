@@ -13,39 +13,29 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from msgspec.structs import replace
-
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import JobSpec, Tail, Tailed
-from fallow.shared.runs import Crashed, Exit, Exited, Progress
-from fallow.shared.work import files, processes, run_words
+from fallow.shared.runs import Exit, Exited, Progress, Stopped
+from fallow.shared.work import checkpoint, files, run_words
 from fallow.shared.work.build import is_build
-from fallow.shared.work.cores import Core, choose
+from fallow.shared.work.cores import Core
 from fallow.shared.work.deliveries import Deliveries
+from fallow.shared.work.gpus import Gpu
 from fallow.shared.work.ground import NOWHERE, Ground
-from fallow.shared.work.phases import Process
-from fallow.shared.work.processes import Handle, Identity, NeverStarted, Vanished
-from fallow.shared.work.sandbox import SandboxAbility, SandboxPlan, plan_for
+from fallow.shared.work.processes import Handle
+from fallow.shared.work.running import Running, Watcher
+from fallow.shared.work.sandbox import SandboxAbility
 from fallow.shared.work.settings import Jobs
 from fallow.shared.work.spool import Spool
-from fallow.shared.work.staging import words_of
 from fallow.shared.work.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
 _LONGEST_TAIL = 1 << 20
-_KILL_PATIENCE = 1.0
 
 Post = Callable[[AttemptId, run_words.Event], None]
-
-
-class Watcher(Protocol):
-    """The part of a Loop that is needed here."""
-
-    def watch(self, source: int, ready: Callable[[], None]) -> None: ...
-    def unwatch(self, source: int) -> None: ...
 
 
 class Folders(Protocol):
@@ -76,28 +66,33 @@ class Workbench:
         tell: Post,
         ground: Ground = NOWHERE,
         cores: Sequence[Core] = (),
+        gpus: Sequence[Gpu] = (),
         covered: tuple[str, ...] = (),
     ) -> None:
         self._folders = folders
         self._cache = cache
         self._spool = spool
-        self._jobs = jobs
         self._ability = ability
-        self._ground = ground
-        self._cores = cores
-        self._covered = covered
         self._in_place = in_place
-        self._boot_id = boot_id
-        self._watcher = watcher
         self._post = post
         self._tell = tell
         self.deliveries = Deliveries(cache, spool.blobs, tell, self._look_at_output)
         self._workshop = Workshop()
-        self._handles: dict[AttemptId, Handle] = {}
-        self._watched: set[AttemptId] = set()
+        self._running = Running(
+            folder_of=folders.folder,
+            jobs=jobs,
+            ability=ability,
+            boot_id=boot_id,
+            watcher=watcher,
+            tell=tell,
+            ground=ground,
+            cores=cores,
+            gpus=gpus,
+            covered=covered,
+        )
         self._roots: dict[AttemptId, str] = {}
         self._progress: dict[AttemptId, str] = {}
-        self._working: dict[AttemptId, Path] = {}
+        self._works: dict[AttemptId, Path] = {}
         self._placed: set[AttemptId] = set()
         self._restored: set[AttemptId] = set()
         self._spent: dict[AttemptId, JobSpec] = {}
@@ -107,15 +102,13 @@ class Workbench:
         """Do this for a run or a build; `job` is None when it is gone already."""
         match effect:
             case run_words.Freeze():
-                self._freeze(attempt)
+                self._running.freeze(attempt)
             case run_words.Thaw():
-                if attempt in self._handles:
-                    self._handles[attempt].containment.thaw()
-            case run_words.Terminate():
-                if attempt in self._handles:
-                    self._handles[attempt].containment.terminate()
+                self._running.thaw(attempt)
+            case run_words.Terminate(name):
+                self._running.terminate(attempt, name)
             case run_words.Kill():
-                self._kill(attempt)
+                self._running.kill(attempt)
             case run_words.Upload(manifest):
                 self._upload(attempt, manifest)
                 # Not before: until the record says that they are spooled, all is still here.
@@ -147,13 +140,16 @@ class Workbench:
                         self._bench(attempt, job), lambda: self._place(attempt, job, self._post)
                     )
             case run_words.Spawn():
-                self._spawn(attempt, job)
+                self._works[attempt] = self._work_of(attempt, job)
+                self._running.spawn(attempt, job, self._works[attempt])
             case run_words.Find():
-                self._find(attempt, job)
+                self._works[attempt] = self._work_of(attempt, job)
+                self._running.find(attempt)
             case run_words.Adopt(process):
-                self._adopt(attempt, job, process)
+                self._works[attempt] = self._work_of(attempt, job)
+                self._running.adopt(attempt, process)
             case run_words.Collect(exit):
-                self._begin_to_collect(attempt, job, isinstance(exit, Exited) and exit.code == 0)
+                self._begin_to_collect(attempt, job, exit)
 
     def found(self, attempt: AttemptId, root: str | None, same_boot: bool) -> None:
         """A run or build of before a restart; `root` names its outputs where they are spooled.
@@ -186,10 +182,13 @@ class Workbench:
         for attempt, job in spent.items():
             self._clear_work(attempt, job)
 
+    def obey(self, jobs: Jobs) -> None:
+        """Start jobs in this way from now on."""
+
     def look_at_progress(self) -> None:
         """Read what the jobs say of themselves."""
-        for attempt, work in list(self._working.items()):
-            text = files.read_progress(work)
+        for attempt in self._running.runs():
+            text = files.read_progress(self._works[attempt])
             if text is None or text == self._progress.get(attempt):
                 continue
             self._progress[attempt] = text
@@ -200,28 +199,24 @@ class Workbench:
     def tail(self, question: Tail) -> Tailed:
         """The bytes of a run's output that were asked for."""
         name = "stdout.txt" if question.stream == "stdout" else "stderr.txt"
-        limit = min(max(question.limit, 0), _LONGEST_TAIL)
-        try:
-            with (self._folders.folder(question.attempt) / name).open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                offset = max(size - limit, 0) if question.offset < 0 else min(question.offset, size)
-                file.seek(offset)
-                return Tailed(question.request, file.read(limit), offset, size)
-        except OSError:
+        place = self._folders.folder(question.attempt) / name
+        found = files.tail(place, question.offset, min(max(question.limit, 0), _LONGEST_TAIL))
+        if found is None:
             return Tailed(question.request, b"", 0, 0, found=False)
+        return Tailed(question.request, *found)
 
     def pids(self, attempt: AttemptId) -> tuple[int, ...]:
         """The processes of a run, as this computer numbers them."""
-        handle = self._handles.get(attempt)
-        return handle.containment.members() if handle is not None else ()
+        return self._running.pids(attempt)
+
+    def memory(self) -> dict[AttemptId, int]:
+        """Bytes of memory that each run holds."""
+        return self._running.memory()
 
     def close(self) -> None:
         """Let go of everything; processes run on."""
         self._workshop.close()
-        for attempt in list(self._handles):
-            handle = self._let_go(attempt)
-            if handle is not None:
-                handle.close()
+        self._running.close()
 
     # --- files ---
 
@@ -248,39 +243,53 @@ class Workbench:
         else:
             say(attempt, run_words.Placed())
 
-    def _begin_to_collect(self, attempt: AttemptId, job: JobSpec, keep: bool) -> None:
+    def _begin_to_collect(self, attempt: AttemptId, job: JobSpec, exit: Exit) -> None:
         handle = self._let_go(attempt)
         followed = self._ability.kind == "bubblewrap" and attempt not in self._restored
-        if followed and not is_build(attempt) and files.left_little(self._folders.folder(attempt)):
-            self._collect(attempt, job, handle, keep, self._tell)
+        outputs = not is_build(attempt) and exit != Stopped("evict")
+        if followed and outputs and files.left_little(self._folders.folder(attempt)):
+            self._collect(attempt, job, handle, exit, self._tell)
         else:
             self._workshop.do(
                 self._bench(attempt, job),
-                lambda: self._collect(attempt, job, handle, keep, self._post),
+                lambda: self._collect(attempt, job, handle, exit, self._post),
             )
 
     def _collect(
-        self, attempt: AttemptId, job: JobSpec, handle: Handle | None, keep: bool, say: Post
+        self, attempt: AttemptId, job: JobSpec, handle: Handle | None, exit: Exit, say: Post
     ) -> None:
-        folder, work = self._folders.folder(attempt), self._work_of(attempt, job)
         try:
             if handle is not None:
                 left = handle.containment.kill().left
                 handle.close()
                 if left:
                     log.warning("%s: processes %s cannot be ended", attempt, left)
-            if is_build(attempt):
-                root, size = self._spool.take_build(folder, work, keep)
-            else:
-                root, size = self._spool.take_run(folder, work)
+            taken = self._take(attempt, job, exit)
+            if taken is None:
+                say(attempt, run_words.CollectFailed("it left no checkpoint"))
+                return
             # Here already: who drops the run before it is told so must find what to release.
-            self._roots[attempt] = root
+            self._roots[attempt] = taken[0]
         except Exception as error:
             # Also of a fault of ours: a run that nothing follows on would stay here for ever.
             log.warning("the outputs of %s cannot be saved: %s", attempt, _say(error))
             say(attempt, run_words.CollectFailed(_say(error)))
             return
-        say(attempt, run_words.OutputsHashed(root, size))
+        say(attempt, run_words.OutputsHashed(*taken))
+
+    def _take(self, attempt: AttemptId, job: JobSpec, exit: Exit) -> tuple[str, int] | None:
+        """What it leaves behind, now in the spool: (hash of the list, bytes); None if nothing."""
+        folder, work = self._folders.folder(attempt), self._work_of(attempt, job)
+        if is_build(attempt):
+            return self._spool.take_build(folder, work, keep=exit == Exited(0))
+        if exit == Stopped("evict") and job.checkpoint is not None:
+            return self._spool.take_checkpoint(work, checkpoint.places(job.checkpoint))
+        return self._spool.take_run(folder, work)
+
+    def _let_go(self, attempt: AttemptId) -> Handle | None:
+        self._works.pop(attempt, None)
+        self._progress.pop(attempt, None)
+        return self._running.let_go(attempt)
 
     def _upload(self, attempt: AttemptId, root: str) -> None:
         self._roots[attempt] = root
@@ -353,162 +362,6 @@ class Workbench:
         self._drop(attempt, None, folder)
         self._placed.discard(attempt)
         self._restored.discard(attempt)
-
-    # --- processes ---
-
-    def _spawn(self, attempt: AttemptId, job: JobSpec) -> None:
-        folder, work = self._folders.folder(attempt), self._work_of(attempt, job)
-        try:
-            plan = self._plan(work, folder / "scratch", job.network)
-            order = _order_of(attempt, job, plan, folder, self._jobs.nice)
-            _refuse_nul(order)
-            handle = processes.spawn(self._bounded(order, job))
-        except FallowError as error:
-            self._tell(attempt, run_words.NotSpawned("sandbox", str(error)))
-            return
-        self._follow(attempt, job, handle)
-        self._tell(attempt, run_words.Spawned(_process(handle.identity)))
-
-    def _bounded(self, order: processes.Spawn, job: JobSpec) -> processes.Spawn:
-        """With what holds it to what it asked for, as far as this computer can."""
-        taken = [handle.processors() for handle in self._handles.values()]
-        processors = choose(self._cores, job.cpus, taken)
-        return replace(order, ground=self._ground, memory=job.memory, processors=processors)
-
-    def _plan(self, work: Path, scratch: Path, network: bool) -> SandboxPlan:
-        return plan_for(
-            *(self._ability, self._jobs.sandbox, work, scratch),
-            *(self._jobs.read_only, self._covered),
-            grouped=bool(self._ground.folder),
-            network=network,
-        )
-
-    def _follow(self, attempt: AttemptId, job: JobSpec, handle: Handle) -> None:
-        self._handles[attempt] = handle
-        if not is_build(attempt):
-            self._working[attempt] = self._work_of(attempt, job)
-        self._watched.add(attempt)
-        self._watcher.watch(handle.pidfd, lambda: self._ended(attempt))
-
-    def _unwatch(self, attempt: AttemptId, handle: Handle | None) -> None:
-        if handle is not None and attempt in self._watched:
-            self._watched.discard(attempt)
-            self._watcher.unwatch(handle.pidfd)
-
-    def _let_go(self, attempt: AttemptId) -> Handle | None:
-        """Follow it no more; its handle is the caller's to close."""
-        self._working.pop(attempt, None)
-        self._progress.pop(attempt, None)
-        handle = self._handles.pop(attempt, None)
-        self._unwatch(attempt, handle)
-        return handle
-
-    def _ended(self, attempt: AttemptId) -> None:
-        handle = self._handles[attempt]
-        ending = handle.poll()
-        if ending is None:
-            return
-        # Kept for its containment: what is left of the tree has to be ended.
-        self._unwatch(attempt, handle)
-        if isinstance(ending, NeverStarted):
-            self._tell(attempt, run_words.NotSpawned("sandbox", self._last_words(attempt)))
-        else:
-            self._tell(attempt, run_words.Ended(_exit(ending)))
-
-    def _last_words(self, attempt: AttemptId) -> str:
-        tail = self.tail(Tail(0, attempt, "stderr", -1, 500)).data.decode(errors="replace")
-        return "the sandbox could not be made: " + (tail.strip().splitlines() or ["?"])[-1]
-
-    def _adopt(self, attempt: AttemptId, job: JobSpec, process: Process) -> None:
-        status = _status_of(self._folders.folder(attempt))
-        if process.boot_id != self._boot_id:
-            self._tell(attempt, run_words.Ended(Crashed()))
-            return
-        identity = Identity(process.boot_id, process.pid, process.start)
-        handle = processes.adopt(identity, status)
-        if handle is not None:
-            self._follow(attempt, job, handle)
-            return
-        ending = processes.ending(status)
-        if isinstance(ending, Vanished) and not processes.sweep(status):
-            log.warning("%s: what is left of it cannot be ended yet", attempt)
-        if isinstance(ending, NeverStarted):
-            self._tell(attempt, run_words.NotSpawned("sandbox", self._last_words(attempt)))
-        else:
-            self._tell(attempt, run_words.Ended(_exit(ending)))
-
-    def _find(self, attempt: AttemptId, job: JobSpec) -> None:
-        identity = processes.find(_status_of(self._folders.folder(attempt)))
-        if identity is None:
-            self._tell(attempt, run_words.Placed())
-            return
-        self._tell(attempt, run_words.Spawned(_process(identity)))
-        self._adopt(attempt, job, _process(identity))
-
-    def _freeze(self, attempt: AttemptId) -> None:
-        handle = self._handles.get(attempt)
-        if handle is None:
-            return
-        tally = handle.containment.freeze()
-        if not tally.complete:
-            log.warning("%s: after %.1f s something still runs", attempt, tally.seconds)
-        log.debug("%s: %d processes stopped in %.4f s", attempt, tally.count, tally.seconds)
-
-    def _kill(self, attempt: AttemptId) -> None:
-        handle = self._handles.get(attempt)
-        if handle is None:
-            return
-        left = handle.containment.kill(_KILL_PATIENCE).left
-        if left:
-            log.warning("%s: processes %s cannot be ended yet", attempt, left)
-
-
-def _order_of(
-    attempt: AttemptId, job: JobSpec, plan: SandboxPlan, folder: Path, nice: int
-) -> processes.Spawn:
-    building = is_build(attempt)
-    action, extra = job.action, job.env
-    if building:
-        assert job.build is not None
-        action, extra = job.build.action, job.build.env
-    env = {
-        "FALLOW_BATCH": job.batch,
-        "FALLOW_JOB": "" if building else job.job,
-        "FALLOW_ATTEMPT": str(attempt.number),
-        "FALLOW_CPUS": str(job.cpus),
-        "FALLOW_GPUS": "",
-        "FALLOW_INPUT": plan.path_inside("input"),
-        "FALLOW_OUTPUT": plan.path_inside("distribute_save"),
-        "FALLOW_CHECKPOINT": plan.path_inside(files.CHECKPOINT),
-        "FALLOW_PROGRESS": plan.path_inside(files.PROGRESS),
-    }
-    return processes.Spawn(
-        argv=words_of(action),
-        sandbox=plan,
-        stdout=folder / ("log.txt" if building else "stdout.txt"),
-        stderr=folder / ("log.txt" if building else "stderr.txt"),
-        status=_status_of(folder),
-        env={**env, **extra},
-        nice=nice,
-    )
-
-
-def _refuse_nul(order: processes.Spawn) -> None:
-    """No program can be given one, and in the options of the sandbox it would begin another."""
-    if any("\0" in word for word in (*order.argv, *order.env, *order.env.values())):
-        raise FallowError("the coordinator sent a command with a NUL character in it")
-
-
-def _status_of(folder: Path) -> Path:
-    return folder / files.STATUS
-
-
-def _process(identity: Identity) -> Process:
-    return Process(identity.boot_id, identity.pid, identity.start)
-
-
-def _exit(ending: processes.ExitStatus | Vanished) -> Exit:
-    return Crashed() if isinstance(ending, Vanished) else ending.exit
 
 
 def _progress(text: str) -> Progress | None:
