@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING
 import zmq
 
 from fallow.shared.blobs import BlobStore, hash_file
-from fallow.shared.keys import KeyPair, new_keys
 from fallow.shared.messages import CHUNK
 from fallow.shared.transfer import DATA_LIMITS, DataServer, Item, move_all
-from fallow.shared.transport import AllowList, Wire
+from fallow.shared.transport import AllowList, KeyPair, Wire, new_keys
 
 if TYPE_CHECKING:
     from bench.row import Row

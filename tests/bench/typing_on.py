@@ -105,9 +105,7 @@ def growth(here: Desk, folder: Path) -> Iterator[Row]:
         yield Row(
             name="… more descriptors and threads",
             unit="",
-            values=(
-                late.descriptors + late.threads - early[name].descriptors - early[name].threads,
-            ),
+            values=(late.others - early[name].others,),
             first=0,
         )
 

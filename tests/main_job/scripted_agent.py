@@ -18,7 +18,7 @@ from fallow.shared.addresses import data_address
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
-from fallow.shared.keys import KeyPair, decode_invitation, load_or_make_keys
+from fallow.shared.keys import decode_invitation, load_or_make_keys
 from fallow.shared.messages import (
     PROTOCOL,
     Accepted,
@@ -54,7 +54,7 @@ from fallow.shared.runs import (
     Verdict,
 )
 from fallow.shared.transfer import DataClient, Delivered, NotMoved
-from fallow.shared.transport import ConnectionEvent, Limits, Poller, Wire
+from fallow.shared.transport import ConnectionEvent, KeyPair, Limits, Poller, Wire
 from fallow.shared.waker import Waker
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from fallow.shared.addresses import split_address
 from fallow.shared.errors import FallowError
-from fallow.shared.keys import decode_invitation, new_keys
+from fallow.shared.keys import decode_invitation
 from fallow.shared.messages import (
     Failed,
     Keys,
@@ -23,7 +23,7 @@ from fallow.shared.messages import (
     decode_reply,
     encode,
 )
-from fallow.shared.transport import Limits, Wire
+from fallow.shared.transport import Limits, Wire, new_keys
 from main_job.conftest import Coordinator
 from main_job.scripted_agent import ScriptedAgent, enrol
 from waiting import wait_until

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fallow.shared.ids import AttemptId
-from fallow.shared.keys import decode_invitation, new_keys
+from fallow.shared.keys import decode_invitation
 from fallow.shared.messages import (
     PROTOCOL,
     Ack,
@@ -21,7 +21,7 @@ from fallow.shared.messages import (
     encode,
 )
 from fallow.shared.runs import Exited, Finished, Verdict
-from fallow.shared.transport import ClientSocket, Limits, Wire
+from fallow.shared.transport import ClientSocket, Limits, Wire, new_keys
 from main_job.conftest import Coordinator
 from main_job.scripted_agent import ScriptedAgent, enrol
 from waiting import wait_until

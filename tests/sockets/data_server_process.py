@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 from fallow.shared.blobs import BlobStore
-from fallow.shared.keys import KeyPair
 from fallow.shared.transfer import DATA_LIMITS, DataServer
-from fallow.shared.transport import AllowList, Wire, public_of
+from fallow.shared.transport import AllowList, KeyPair, Wire, public_of
 
 folder, address, secret, client = sys.argv[1:]
 with Wire() as wire:

@@ -7,14 +7,15 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from fallow.shared.keys import KeyPair, new_keys
 from fallow.shared.transport import (
     AllowList,
     ClientSocket,
     ConnectionEvent,
     Incoming,
+    KeyPair,
     Limits,
     Wire,
+    new_keys,
 )
 from waiting import wait_until
 

@@ -12,7 +12,6 @@ import pytest
 from fallow.shared.addresses import make_local_addresses
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import FallowError, Refused, Unreachable
-from fallow.shared.keys import KeyPair, new_keys
 from fallow.shared.messages import CHUNK, Offer, Role, encode
 from fallow.shared.transfer import (
     DATA_LIMITS,
@@ -28,7 +27,7 @@ from fallow.shared.transfer import (
     Stored,
     move_all,
 )
-from fallow.shared.transport import AllowList, ConnectionEvent, Wire
+from fallow.shared.transport import AllowList, ConnectionEvent, KeyPair, Wire, new_keys
 from waiting import wait_until
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from fallow.shared.blobs import BlobStore
-from fallow.shared.keys import KeyPair, new_keys
 from fallow.shared.transfer import ClientEvent, DataClient, Delivered, Progressed, Stored
-from fallow.shared.transport import Wire
+from fallow.shared.transport import KeyPair, Wire, new_keys
 
 SERVER = Path(__file__).with_name("data_server_process.py")
 SIZE = 48 << 20

@@ -11,8 +11,7 @@ import zmq
 
 from fallow.shared.addresses import find_local_addresses, make_local_addresses
 from fallow.shared.errors import FallowError, Refused, Unreachable
-from fallow.shared.keys import new_keys
-from fallow.shared.transport import ConnectionEvent, Limits, ServerSocket, Wire
+from fallow.shared.transport import ConnectionEvent, Limits, ServerSocket, Wire, new_keys
 from sockets.doors import LIMITS, Door
 from waiting import wait_until
 

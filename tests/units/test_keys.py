@@ -11,8 +11,8 @@ from fallow.shared.keys import (
     decode_invitation,
     encode_invitation,
     load_or_make_keys,
-    new_keys,
 )
+from fallow.shared.transport import new_keys
 
 
 def invitation() -> Invitation:

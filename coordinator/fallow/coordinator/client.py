@@ -21,7 +21,7 @@ from fallow.shared.messages import (
     decode_reply,
     encode,
 )
-from fallow.shared.transport import ClientSocket, Limits, Wire
+from fallow.shared.transport import ClientSocket, KeyPair, Limits, Wire
 
 TIMEOUT = 20.0
 # Whoever asks has asked for it: one job's results alone may be a million files.
@@ -36,7 +36,7 @@ class DataWay(NamedTuple):
     """The data socket's addresses and, unless it is local, our keys and the server's."""
 
     addresses: list[str]
-    keys: keys.KeyPair | None
+    keys: KeyPair | None
     server: str | None
 
 

@@ -15,7 +15,7 @@ from fallow.shared.addresses import is_loopback
 from fallow.shared.errors import Refused
 from fallow.shared.ids import name_problem
 from fallow.shared.messages import Enrol, Enrolled, Invite, InviteReply, KeyStatus, Role
-from fallow.shared.transport import AllowList
+from fallow.shared.transport import AllowList, new_keys
 
 _KEY = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")  # Z85 text of 32 bytes
 LONGEST = 30 * 86400.0  # seconds an invitation may be good for
@@ -128,7 +128,7 @@ class People:
                     hint="leave out --name where an invitation has several --uses",
                 )
             self._refuse_name(wish.name, wish.role, None)
-        pair = shared_keys.new_keys()
+        pair = new_keys()
         expires = now + wish.expires
         token = TokenRecord(
             public=pair.public,

@@ -15,27 +15,12 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from fallow.shared import transport
 from fallow.shared.errors import FallowError
+from fallow.shared.transport import KeyPair, new_keys, public_of
 
 TOKEN_PREFIX = "fallow1-"
 _CHECKSUM = 4
 _KEY_LENGTH = 40
-
-
-class KeyPair(Struct, frozen=True):
-    """A CURVE key pair as Z85 text; its repr never shows the secret half."""
-
-    public: str
-    secret: str
-
-    def __repr__(self) -> str:
-        return f"KeyPair(public={self.public!r}, secret=…)"
-
-
-def new_keys() -> KeyPair:
-    """A fresh key pair."""
-    return KeyPair(*transport.new_keypair())
 
 
 def load_or_make_keys(folder: Path, name: str = "key") -> KeyPair:
@@ -68,7 +53,7 @@ def load_keys(path: Path) -> KeyPair:
         )
     secret = text.decode("ascii", "replace").strip()
     try:
-        return KeyPair(transport.public_of(secret), secret)
+        return KeyPair(public_of(secret), secret)
     except ValueError:
         raise FallowError(
             f"The key in {path} is damaged",
@@ -114,7 +99,7 @@ class Invitation(Struct, frozen=True, array_like=True):
     @property
     def keys(self) -> KeyPair:
         """The one-time key pair."""
-        return KeyPair(transport.public_of(self.secret), self.secret)
+        return KeyPair(public_of(self.secret), self.secret)
 
 
 def encode_invitation(invitation: Invitation) -> str:
@@ -141,7 +126,7 @@ def decode_invitation(token: str) -> Invitation:
         if hashlib.sha256(body).digest()[:_CHECKSUM] != check:
             raise ValueError("checksum")
         invitation = msgspec.msgpack.decode(body, type=Invitation)
-        transport.public_of(invitation.secret)
+        public_of(invitation.secret)
         if len(invitation.server) != _KEY_LENGTH or not invitation.addresses:
             raise ValueError("fields")
     except (ValueError, binascii.Error, msgspec.DecodeError):

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from fallow.shared.errors import FallowError
-from fallow.shared.keys import KeyPair, decode_invitation, load_or_make_keys
+from fallow.shared.keys import decode_invitation, load_or_make_keys
 from fallow.shared.messages import Enrol, Enrolled, Failed, Malformed, Request, decode_reply, encode
-from fallow.shared.transport import Limits, Wire
+from fallow.shared.transport import KeyPair, Limits, Wire
 from fallow.shared.work.machine import own_name
 
 CONTROL_LIMITS = Limits(frames=1)

@@ -16,10 +16,9 @@ from msgspec import Struct
 from fallow.shared.blobs import BlobStore, check_hash
 from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.exchange import Delivered, Exchange, NotMoved, Outgoing, TransferEvent
-from fallow.shared.keys import KeyPair
 from fallow.shared.messages import Malformed, decode_data, encode
 from fallow.shared.transfer.finisher import DATA_LIMITS, IDLE, LOOK, TURN, Finisher
-from fallow.shared.transport import ClientSocket, ConnectionEvent, Poller, Wire
+from fallow.shared.transport import ClientSocket, ConnectionEvent, KeyPair, Poller, Wire
 from fallow.shared.waker import Waker
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from msgspec import Struct
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import FallowError, Refused, Unreachable
 from fallow.shared.exchange import Delivered, NotMoved, Progressed, Stored
-from fallow.shared.keys import KeyPair
 from fallow.shared.transfer.client import (
     ClientEvent,
     Connected,
@@ -20,7 +19,7 @@ from fallow.shared.transfer.client import (
     Denied,
     Disconnected,
 )
-from fallow.shared.transport import Wire
+from fallow.shared.transport import KeyPair, Wire
 
 
 class Item(Struct, frozen=True):

@@ -5,7 +5,7 @@ The opposite is `messages`, which knows what the bytes mean.
 """
 
 from fallow.shared.transport.client_socket import ClientSocket, ConnectionEvent
-from fallow.shared.transport.curve import AllowList, new_keypair, public_of
+from fallow.shared.transport.curve import AllowList, KeyPair, new_keys, public_of
 from fallow.shared.transport.poller import HasDescriptor, Poller, Source
 from fallow.shared.transport.server_socket import Incoming, IncomingChunk, ServerSocket
 from fallow.shared.transport.settings import Limits
@@ -18,12 +18,13 @@ __all__ = [
     "HasDescriptor",
     "Incoming",
     "IncomingChunk",
+    "KeyPair",
     "Limits",
     "Poller",
     "ServerSocket",
     "Source",
     "Wire",
-    "new_keypair",
+    "new_keys",
     "public_of",
     "reserve_descriptors",
 ]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 
 import zmq
+from msgspec import Struct
 from zmq.utils import z85
 
 from fallow.shared.quiet import Quiet
@@ -16,10 +17,20 @@ from fallow.shared.quiet import Quiet
 log = logging.getLogger(__name__)
 
 
-def new_keypair() -> tuple[str, str]:
-    """A fresh CURVE key pair as Z85 text: (public, secret)."""
+class KeyPair(Struct, frozen=True):
+    """A CURVE key pair as Z85 text; its repr never shows the secret half."""
+
+    public: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"KeyPair(public={self.public!r}, secret=…)"
+
+
+def new_keys() -> KeyPair:
+    """A fresh key pair."""
     public, secret = zmq.curve_keypair()
-    return public.decode(), secret.decode()
+    return KeyPair(public.decode(), secret.decode())
 
 
 def public_of(secret: str) -> str:

@@ -18,14 +18,13 @@ from fallow.shared.transport.client_socket import (
     ClientSocket,
     ConnectionEvent,
 )
-from fallow.shared.transport.curve import AllowList, Credentials
+from fallow.shared.transport.curve import AllowList, Credentials, KeyPair, new_keys
 from fallow.shared.transport.server_socket import ServerSocket
 from fallow.shared.transport.settings import Limits, last_endpoint, set_options
 
 if TYPE_CHECKING:
     from zmq.auth.thread import ThreadAuthenticator
 
-    from fallow.shared.keys import KeyPair
 
 log = logging.getLogger(__name__)
 
@@ -155,8 +154,6 @@ class Wire:
         return ServerSocket(socket, address, limits)
 
     def _prove_closed(self, server: ServerSocket, public: str) -> None:
-        from fallow.shared.keys import new_keys
-
         address = server.address
         if is_wildcard(address):
             host, port = split_address(address)
