@@ -152,6 +152,14 @@ class Running:
             if handle is not None:
                 handle.close()
 
+    def obey(self, jobs: Jobs) -> None:
+        """Start them in this way from now on."""
+        self._jobs = jobs
+
+    def roots(self) -> frozenset[int]:
+        """The first process of each, below which all others are; from any thread."""
+        return frozenset(each.identity.pid for each in list(self._handles.values()))
+
     def runs(self) -> list[AttemptId]:
         """Which runs, builds apart, are followed."""
         return [attempt for attempt in self._handles if not is_build(attempt)]

@@ -184,6 +184,11 @@ class Workbench:
 
     def obey(self, jobs: Jobs) -> None:
         """Start jobs in this way from now on."""
+        self._running.obey(jobs)
+
+    def roots(self) -> frozenset[int]:
+        """The first process of each run and build; may be asked from another thread."""
+        return self._running.roots()
 
     def look_at_progress(self) -> None:
         """Read what the jobs say of themselves."""
