@@ -43,6 +43,7 @@ class Account:
             **os.environ,
             "XDG_CONFIG_HOME": str(folder / "config"),
             "XDG_DATA_HOME": str(folder / "data"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
         }
         if coordinator is not None:
             self._env["FALLOW_COORDINATOR"] = str(coordinator)

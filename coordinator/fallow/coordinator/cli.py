@@ -54,6 +54,12 @@ def _submit() -> click.Command:
     return submit
 
 
+def _run() -> click.Command:
+    from fallow.coordinator.verbs.run import run
+
+    return run
+
+
 def _status() -> click.Command:
     from fallow.coordinator.verbs.status import status
 
@@ -70,6 +76,12 @@ def _logs() -> click.Command:
     from fallow.coordinator.verbs.logs import logs
 
     return logs
+
+
+def _watch() -> click.Command:
+    from fallow.coordinator.verbs.watch import watch
+
+    return watch
 
 
 def _pull() -> click.Command:
@@ -96,9 +108,11 @@ VERBS = {
     "join": Verb("Make this account a client of a coordinator.", _join),
     "keys": Verb("Show who may talk to the coordinator, or shut somebody out.", _keys),
     "submit": Verb("Check a batch file and hand the batch in.", _submit),
+    "run": Verb("Run a batch on this computer, with no coordinator.", _run),
     "status": Verb("Show batches, their jobs and how far they are.", _status),
     "nodes": Verb("Show the workstations and what they do.", _nodes),
     "logs": Verb("Show what a job writes, live while it runs.", _logs),
+    "watch": Verb("Show what happens, one line an event.", _watch),
     "pull": Verb("Fetch the results of a batch or a job.", _pull),
     "kill": Verb("Stop a batch or a job for good.", _kill),
     "remove": Verb("Delete an ended batch with its results.", _remove),

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Generic, TypeVar
 
 from fallow.shared.clock import Clock
@@ -87,9 +87,18 @@ class Loop(Generic[E]):
     @contextlib.contextmanager
     def stopped_by_signals(self) -> Generator[None]:
         """While it lasts, SIGTERM and SIGINT end `run` in good order; main thread only."""
+        with self.hearing_signals(
+            (signal.SIGTERM, signal.SIGINT), lambda number: self._stopping.set()
+        ):
+            yield
+
+    @contextlib.contextmanager
+    def hearing_signals(
+        self, numbers: Iterable[signal.Signals], heard: Callable[[int], None]
+    ) -> Generator[None]:
+        """While it lasts, each of these signals is told to `heard` at once; main thread only."""
         before = {
-            number: signal.signal(number, lambda *_: self._stopping.set())
-            for number in (signal.SIGTERM, signal.SIGINT)
+            number: signal.signal(number, lambda number, _: heard(number)) for number in numbers
         }
         try:
             with self._waker.woken_by_signals():

@@ -1,0 +1,127 @@
+"""The folder in which a local run works, away from its results, and what earlier runs left there.
+
+Not the results (`results`) nor what of them still holds (`local_journal`). Opposite: an agent's
+data folder, whose runs outlive the agent; here nothing outlives the command.
+
+    <cache of the user>/fallow/run/<word>/lock, runs/, builds/, cache/, spool/
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+
+from fallow.shared.errors import FallowError
+from fallow.shared.ids import AttemptId
+from fallow.shared.work import files, processes
+from fallow.shared.work.build import is_build
+from fallow.shared.work.trees import on_this_disk
+
+_LOCK = "lock"
+
+
+def default_parent() -> Path:
+    """Where all local runs of this user work."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("fallow") / "run"
+
+
+class LocalHome:
+    """One local run's folder, this process's own as long as it is open.
+
+    FallowError when another process runs the same batch into the same place, or the disk refuses.
+    """
+
+    def __init__(self, parent: Path, results: Path) -> None:
+        word = hashlib.sha256(os.fsencode(results)).hexdigest()[:16]
+        self.folder_of_all = parent / word
+        with on_this_disk("making a work folder", parent):
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = _lock(self.folder_of_all)
+        if lock is None:
+            raise FallowError(
+                f"The batch is being run already, into {results}",
+                hint="wait for the other `coordinator run`, or give this one another --output",
+            )
+        self._lock = lock
+        for other in parent.iterdir():
+            if other != self.folder_of_all:
+                _clear_if_left(other)
+        _clear(self.folder_of_all)
+        for name in ("runs", "builds"):
+            with on_this_disk("making a work folder", parent):
+                (self.folder_of_all / name).mkdir(mode=0o700)
+
+    def folder(self, attempt: AttemptId) -> Path:
+        """The folder of a run, or of a build under its own name."""
+        if is_build(attempt):
+            return self.build_folder(attempt.batch)
+        return self.folder_of_all / "runs" / str(attempt)
+
+    def build_folder(self, batch: str) -> Path:
+        return self.folder_of_all / "builds" / batch
+
+    def close(self) -> None:
+        """Remove all of it, and end whatever still runs in it."""
+        _clear(self.folder_of_all)
+        with contextlib.suppress(OSError):
+            (self.folder_of_all / _LOCK).unlink()
+            self.folder_of_all.rmdir()
+        os.close(self._lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """The folder for this process, None when another one has it."""
+    while True:
+        with on_this_disk("making a work folder", folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            try:
+                lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return None
+        # Whoever had it may have removed it between the two steps.
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(folder / _LOCK).st_ino == os.fstat(lock).st_ino:
+                return lock
+        os.close(lock)
+
+
+def _clear_if_left(folder: Path) -> None:
+    """What a run left here that was killed, whatever it ran and wherever it wrote to."""
+    if not folder.is_dir():
+        return
+    lock = _lock(folder)
+    if lock is None:
+        return
+    _clear(folder)
+    with contextlib.suppress(OSError):
+        (folder / _LOCK).unlink()
+        folder.rmdir()
+    os.close(lock)
+
+
+def _clear(folder: Path) -> None:
+    for kind in ("runs", "builds"):
+        for each in folder.glob(f"{kind}/*/{files.STATUS}.wrapper"):
+            _end(each.with_name(files.STATUS))
+    for each in folder.iterdir():
+        if each.name != _LOCK:
+            files.remove(each)
+
+
+def _end(status: Path) -> None:
+    """End the run that was given this status file, with all that it started."""
+    identity = processes.find(status)
+    handle = None if identity is None else processes.adopt(identity, status)
+    if handle is None:
+        processes.sweep(status)
+        return
+    handle.containment.kill()
+    handle.close()

@@ -1,0 +1,100 @@
+"""Which jobs of a batch have succeeded in a results folder already, and still would be the same.
+
+Not the results themselves (`results`). A job is told by a digest of all that it is made of: what
+is run, with which environment and inputs; on how many processors does not matter.
+
+    <output>/.fallow-run/<namespace>/<batch>.jsonl    one line per success, the last one counts
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from fallow.coordinator.deposits import RECORD
+from fallow.shared.errors import FallowError
+
+FOLDER = ".fallow-run"
+
+
+class Success(Struct, frozen=True):
+    """A job that succeeded: its name, its digest, and the attempt whose files are there."""
+
+    job: str
+    digest: str
+    attempt: str
+
+
+class _Listed(Struct, frozen=True):
+    size: int
+
+
+class _Shown(Struct, frozen=True):
+    """What is needed of attempt.json."""
+
+    id: str
+    attempt: int
+    succeeded: bool
+    outputs: dict[str, _Listed] = {}
+
+
+class Journal:
+    """The successes of one batch in one output folder."""
+
+    def __init__(self, output: Path, namespace: str, batch: str) -> None:
+        self._results = output / namespace / batch
+        self._path = output / FOLDER / namespace / f"{batch}.jsonl"
+        self._known: dict[str, Success] = {}
+        try:
+            lines = self._path.read_bytes().splitlines()
+        except OSError:
+            lines = []
+        for line in lines:
+            try:
+                success = msgspec.json.decode(line, type=Success)
+            except msgspec.MsgspecError:
+                # A line that was cut off says nothing: its job runs again.
+                continue
+            self._known[success.job] = success
+
+    def holds(self, job: str, digest: str) -> bool:
+        """Whether this very job succeeded and its files are there as they were put."""
+        success = self._known.get(job)
+        if success is None or success.digest != digest:
+            return False
+        shown = self._shown(job)
+        if shown is None or not shown.succeeded or shown.id != success.attempt:
+            return False
+        folder = self._results / job
+        return all(_size(folder / path) == each.size for path, each in shown.outputs.items())
+
+    def attempts(self, job: str) -> int:
+        """How many attempts of the job there were, as its folder tells."""
+        shown = self._shown(job)
+        return 0 if shown is None else shown.attempt
+
+    def add(self, success: Success) -> None:
+        """Note a success that is in the results; FallowError when it cannot be written."""
+        self._known[success.job] = success
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(msgspec.json.encode(success) + b"\n")
+        except OSError as error:
+            raise FallowError(
+                f"{self._path} cannot be written", os.strerror(error.errno or 0)
+            ) from None
+
+    def _shown(self, job: str) -> _Shown | None:
+        try:
+            return msgspec.json.decode((self._results / job / RECORD).read_bytes(), type=_Shown)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,489 @@
+"""The shell of `coordinator run`: one batch on this computer, with what workstations run jobs by.
+
+Not the decisions (`local_queue`, `shared.work`). There is no coordinator: results go straight into
+their tree. Opposite: `server` and an agent together; what is between those two is missing here.
+"""
+
+import contextlib
+import getpass
+import hashlib
+import logging
+import secrets
+import signal
+import string
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from fallow.coordinator.archive import (
+    Archive,
+    Broken,
+    BuildOutputPut,
+    Outcome,
+    PutBuildOutput,
+    Tidy,
+)
+from fallow.coordinator.deposits import Deposit, Deposited, Unusable
+from fallow.coordinator.local_carrier import LocalCarrier, Moved
+from fallow.coordinator.local_home import LocalHome, default_parent
+from fallow.coordinator.local_journal import Journal, Success
+from fallow.coordinator.local_queue import LocalQueue, Room, slot_for
+from fallow.coordinator.local_words import (
+    Began,
+    Building,
+    Built,
+    Counted,
+    Fact,
+    NotDone,
+    Over,
+    Summary,
+)
+from fallow.coordinator.results import Results, build_output_name
+from fallow.coordinator.status import exit_text
+from fallow.shared.batch import Batch
+from fallow.shared.blobs import BlobStore
+from fallow.shared.clock import Clock, SystemClock, boot_id, slept
+from fallow.shared.errors import FallowError
+from fallow.shared.ids import AttemptId
+from fallow.shared.inputs import Gathered
+from fallow.shared.jobspec import Specifications
+from fallow.shared.loop import Loop
+from fallow.shared.runs import Exited, Stopped
+from fallow.shared.sweep import Expansion
+from fallow.shared.work import build as builds
+from fallow.shared.work import ground, machine, orders, phases, run, run_words
+from fallow.shared.work.phases import Run
+from fallow.shared.work.sandbox import probe
+from fallow.shared.work.settings import Jobs
+from fallow.shared.work.spool import Spool
+from fallow.shared.work.workbench import Workbench
+from fallow.shared.work.workload import Workload
+
+log = logging.getLogger(__name__)
+
+_STAGING = ".staging"
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SHORTEST_SLEEP = 1.0
+
+Happened: TypeAlias = tuple[AttemptId, run_words.Event]
+Posted: TypeAlias = Happened | Moved | Outcome | int
+"""What other threads and signals tell the loop; an int is a signal's number."""
+
+
+class Interrupted(Exception):
+    """A signal has ended the run in good order: nothing of it runs any more."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def room_here(side_by_side: int | None = None) -> Room:
+    """What this computer has for jobs."""
+    return Room(machine.physical_cores(), machine.total_memory(), side_by_side)
+
+
+def run_here(
+    batch: Batch,
+    expansion: Expansion,
+    gathered: Gathered,
+    output: Path,
+    *,
+    side_by_side: int | None = None,
+    tell: Callable[[Fact], None] = lambda fact: None,
+    home: Path | None = None,
+) -> Summary:
+    """Run a batch that was checked and whose inputs were read; the results go below `output`.
+
+    Raises FallowError where this computer cannot, Interrupted after a signal.
+    """
+    room = room_here(side_by_side)
+    where = default_parent() if home is None else home
+    return LocalRun(batch, expansion, gathered, output, room, where, tell).run()
+
+
+class LocalRun:
+    """One batch on this computer; `run` once. `tell` hears how it goes, in the loop's thread.
+
+    FallowError where this computer cannot run it, or somebody else runs it already.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        expansion: Expansion,
+        gathered: Gathered,
+        output: Path,
+        room: Room,
+        home: Path,
+        tell: Callable[[Fact], None] = lambda fact: None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._batch = batch
+        self._expansion = expansion
+        self._specs = Specifications(batch, expansion, gathered.contents)
+        self._room = room
+        self._say = tell
+        self._clock = clock or SystemClock()
+        self._uid = "".join(secrets.choice(string.ascii_lowercase) for _ in range(8))
+        self._owner = _owner()
+        self._host = machine.own_name()
+        self._output = output
+        self._tree = output / batch.meta.namespace / batch.meta.batch_name
+        self._names: dict[AttemptId, str] = {}
+        self._began: set[AttemptId] = set()
+        self._committing: dict[AttemptId, Run] = {}
+        self._build_told: builds.State | None = None
+        self._build_saved = True
+        self._unchanged = 0
+        self._succeeded = 0
+        self._not_done: list[NotDone] = []
+        self._signal: int | None = None
+        self._broken: Exception | None = None
+        self._facts: deque[Happened] = deque()
+        self._asleep = slept()
+        self._home = LocalHome(home, self._tree.absolute())
+        try:
+            self._set_up(gathered)
+        except BaseException:
+            self._home.close()
+            raise
+
+    def _set_up(self, gathered: Gathered) -> None:
+        folder = self._home.folder_of_all
+        self._loop: Loop[Posted] = Loop(
+            self._clock, on_event=self._take, on_turn=self._turn, deadline=self._deadline
+        )
+        ability, groups = probe(), ground.probe()
+        # One's own jobs on one's own account: where nothing can hide it from them, they run too.
+        jobs = Jobs(sandbox="none" if ability.kind == "none" else "auto", nice=0)
+        in_place = ability.kind == "none"
+        self._work = Workload(in_place, frozen=False)
+        cache, self._spool = BlobStore(folder / "cache", durable=False), Spool(folder / "spool")
+        self._bench = Workbench(
+            folders=self._home,
+            cache=cache,
+            spool=self._spool,
+            jobs=jobs,
+            ability=ability,
+            in_place=in_place,
+            boot_id=boot_id(),
+            watcher=self._loop,
+            post=lambda attempt, fact: self._loop.post((attempt, fact)),
+            tell=lambda attempt, fact: self._facts.append((attempt, fact)),
+            ground=groups,
+            cores=machine.cores(),
+        )
+        self._carrier = LocalCarrier(gathered.files, cache, self._loop.post)
+        self._bench.deliveries.carry_with(self._carrier)
+        try:
+            self._results = Results(self._output, self._spool.blobs)
+        except OSError as error:
+            raise _cannot_write(self._output, error) from None
+        self._archive = Archive(self._results, self._loop.post)
+        meta = self._batch.meta
+        self._journal = Journal(self._output, meta.namespace, meta.batch_name)
+
+    def run(self) -> Summary:
+        """Run what has not succeeded yet; Interrupted after a signal, when nothing is left."""
+        wanted = [index for index in range(len(self._expansion)) if not self._is_done(index)]
+        self._unchanged = len(self._expansion) - len(wanted)
+        self._say(Counted(len(self._expansion), self._unchanged))
+        self._queue = LocalQueue(wanted, self._room, self._batch.on_failure)
+        self._archive.start()
+        try:
+            with self._told_by_signals():
+                if wanted:
+                    self._start_jobs()
+                    self._drain()
+                    self._loop.run()
+        finally:
+            self._close()
+        if self._broken is not None:
+            raise _cannot_write(self._output, self._broken)
+        if self._signal is not None:
+            raise Interrupted(self._signal)
+        meta = self._batch.meta
+        return Summary(
+            meta.namespace,
+            meta.batch_name,
+            self._tree,
+            self._unchanged + self._succeeded,
+            self._unchanged,
+            tuple(self._not_done),
+        )
+
+    def _close(self) -> None:
+        self._bench.close()
+        self._carrier.close()
+        self._archive.stop()
+        self._loop.close()
+        self._home.close()
+        with contextlib.suppress(OSError):
+            (self._output / _STAGING).rmdir()
+
+    @contextlib.contextmanager
+    def _told_by_signals(self) -> Generator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        with self._loop.hearing_signals(_ENDING_SIGNALS, self._loop.post):
+            yield
+
+    # --- which jobs ---
+
+    def _is_done(self, index: int) -> bool:
+        return self._journal.holds(self._expansion.name(index), self._digest(index))
+
+    def _digest(self, index: int) -> str:
+        spec = self._specs.job(index, "", 1, None)
+        return hashlib.sha256(msgspec.json.encode(spec)).hexdigest()
+
+    def _start_jobs(self) -> None:
+        if self._signal is not None:
+            return
+        while True:
+            now = self._clock.now()
+            index = self._queue.candidate(now.boot)
+            if index is None:
+                return
+            slot = slot_for(self._expansion.resources(index), self._room)
+            if not self._queue.fits(slot):
+                return
+            self._queue.start(index, slot, now.boot)
+            job = self._specs.job(index, self._owner, slot.cpus, slot.memory)
+            attempt = AttemptId(self._uid, index, self._next_number(index, job.job))
+            self._names[attempt] = job.job
+            self._do(self._work.add(run.start(attempt, job, now)))
+
+    def _next_number(self, index: int, job: str) -> int:
+        return self._journal.attempts(job) + 1
+
+    # --- what happens ---
+
+    def _take(self, event: Posted) -> None:
+        match event:
+            case int():
+                self._interrupt(event)
+            case Deposited(deposit):
+                self._committed(deposit)
+            case Unusable(deposit, why):
+                self._gone(deposit.attempt, "failed", why)
+            case BuildOutputPut():
+                self._build_saved = True
+            case Broken(error):
+                self._broken = error
+                self._loop.stop()
+            case tuple():
+                self._happened(*event)
+            case _ if isinstance(event, Moved):
+                self._bench.deliveries.moved(event)
+        self._drain()
+
+    def _turn(self) -> None:
+        asleep = slept()
+        now = self._clock.now()
+        if asleep - self._asleep >= _SHORTEST_SLEEP:
+            self._work.slept(asleep - self._asleep, now)
+        self._asleep = asleep
+        due = min((each for each in self._work.deadlines() if each is not None), default=None)
+        if due is not None and now.boot >= due:
+            self._do(self._work.tell_all(run_words.Expired(), now))
+        self._drain()
+        self._start_jobs()
+        self._drain()
+        if self._is_over():
+            self._loop.stop()
+
+    def _is_over(self) -> bool:
+        if self._work.runs or self._committing or not self._build_saved:
+            return False
+        if any(_unfinished(each.state) for each in self._work.builds.values()):
+            return False
+        return self._queue.over() or self._signal is not None
+
+    def _deadline(self) -> float | None:
+        due = [*self._work.deadlines(), self._queue.deadline()]
+        return min((each for each in due if each is not None), default=None)
+
+    def _drain(self) -> None:
+        """What was found out while orders were carried out, and what follows for the others."""
+        while True:
+            while self._facts:
+                self._happened(*self._facts.popleft())
+            self._do(self._work.reconcile(self._clock.now()))
+            self._look()
+            if not self._facts:
+                return
+
+    def _happened(self, attempt: AttemptId, event: run_words.Event) -> None:
+        self._do(self._work.happened(attempt, event, self._clock.now()))
+
+    def _do(self, effects: list[orders.Effect]) -> None:
+        for effect in effects:
+            # Nothing is written down: no later process goes on with what this one began.
+            if isinstance(effect, orders.Order):
+                job = self._work.job_of(effect.attempt)
+                self._bench.order(effect.attempt, effect.effect, job)
+
+    def _look(self) -> None:
+        """Say what is new, and deposit what has ended."""
+        for attempt, each in list(self._work.runs.items()):
+            match each.phase:
+                case phases.Alive():
+                    if attempt not in self._began:
+                        self._began.add(attempt)
+                        self._say(Began(each.job.job))
+                case phases.Spooled(stored=True) | phases.Over():
+                    self._deposit(attempt, each)
+                case phases.GivenBack(reason, text):
+                    if reason == "build_failed":
+                        self._give_up(text)
+                    self._gone(attempt, "not_run", text)
+                case _:
+                    pass
+        for build in self._work.builds.values():
+            self._look_at_build(build)
+
+    def _look_at_build(self, build: builds.Build) -> None:
+        if isinstance(build.state, builds.Working):
+            if self._build_told is None:
+                self._build_told = build.state
+                self._say(Building())
+            return
+        if not isinstance(build.state, builds.Built | builds.Failed) or not build.state.stored:
+            return
+        if isinstance(self._build_told, builds.Built | builds.Failed):
+            return
+        self._build_told = build.state
+        self._build_saved = False
+        meta, state = self._batch.meta, build.state
+        self._archive.do(
+            PutBuildOutput(
+                *(self._uid, meta.namespace, meta.batch_name, self._host, state.log, state.size)
+            )
+        )
+        problem = state.text if isinstance(state, builds.Failed) else ""
+        self._say(Built(self._tree / build_output_name(self._host), problem))
+
+    def _deposit(self, attempt: AttemptId, ended: Run) -> None:
+        """Hand the outcome in, unless it was our own doing."""
+        assert isinstance(ended.phase, phases.Spooled | phases.Over)
+        phase = ended.phase
+        if attempt in self._committing:
+            return
+        if isinstance(phase.exit, Stopped) and phase.exit.why != "run_time":
+            self._gone(attempt, None)
+            return
+        self._committing[attempt] = ended
+        good = isinstance(phase.exit, Exited) and phase.exit.code == 0
+        ran, paused = phases.seconds(ended, self._clock.now())
+        self._archive.do(
+            Deposit(
+                attempt=attempt,
+                outcome="result" if good else "failed",
+                namespace=ended.job.namespace,
+                batch=ended.job.batch,
+                job=ended.job.job,
+                owner=ended.job.owner,
+                workstation=self._host,
+                manifest=phase.manifest if isinstance(phase, phases.Spooled) else None,
+                exit=phase.exit,
+                started=phase.started,
+                ended=phase.ended,
+                run_seconds=ran,
+                paused_seconds=paused,
+                inputs={one.path: one.hash for one in (*ended.job.shared, *ended.job.inputs)},
+            )
+        )
+
+    def _committed(self, deposit: Deposit) -> None:
+        attempt, good = deposit.attempt, deposit.outcome == "result"
+        if good:
+            digest = self._digest(attempt.index)
+            self._journal.add(Success(deposit.job, digest, str(attempt)))
+        self._archive.do(Tidy((deposit,)))
+        how, why = ("succeeded", "") if good else ("failed", _why(deposit, self._batch))
+        self._gone(attempt, how, why, deposit.run_seconds)
+
+    def _gone(
+        self, attempt: AttemptId, how: str | None, why: str = "", seconds: float = 0.0
+    ) -> None:
+        """The attempt is over and told; nothing of it is kept here. `how` None: it was stopped."""
+        self._committing.pop(attempt, None)
+        self._began.discard(attempt)
+        job, now = self._names.pop(attempt), self._clock.now()
+        again = self._queue.ended(attempt.index, now.boot, failed=how == "failed")
+        match how:
+            case "succeeded":
+                self._succeeded += 1
+                self._say(Over(job, "succeeded", "", seconds))
+            case "failed":
+                self._say(Over(job, "failed", why, seconds, again))
+                if not again:
+                    self._not_done.append(NotDone(job, "failed", why))
+            case "not_run":
+                self._say(Over(job, "not_run", why))
+                self._not_done.append(NotDone(job, "not_run", why))
+        event = (
+            run_words.Accepted()
+            if isinstance(self._work.runs[attempt].phase, phases.Spooled)
+            else run_words.Heard()
+        )
+        self._happened(attempt, event)
+
+    def _give_up(self, why: str) -> None:
+        for index in self._queue.give_up():
+            job = self._expansion.name(index)
+            self._not_done.append(NotDone(job, "not_run", why))
+
+    # --- the end before its time ---
+
+    def _interrupt(self, number: int) -> None:
+        """End what runs; who says it twice does not wait for results that are being saved."""
+        if self._signal is not None:
+            self._loop.stop()
+            return
+        self._signal = number
+        self._queue.give_up()
+        now = self._clock.now()
+        for attempt in self._work.everything():
+            if attempt not in self._work.runs or phases.needs_slot(self._work.runs[attempt]):
+                self._do(self._work.happened(attempt, run_words.Withdrawn("kill", 0.0), now))
+
+
+def _unfinished(state: builds.State) -> bool:
+    """Whether more is to come of a build: its end, or what it said."""
+    match state:
+        case builds.Working():
+            return True
+        case builds.Built(stored=stored) | builds.Failed(stored=stored):
+            return not stored
+        case _:
+            return False
+
+
+def _why(deposit: Deposit, batch: Batch) -> str:
+    if isinstance(deposit.exit, Stopped) and deposit.exit.why == "run_time":
+        return "it ran for longer than `run_time` allows"
+    return exit_text(deposit.exit)
+
+
+def _owner() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "nobody"
+
+
+def _cannot_write(output: Path, error: Exception) -> FallowError:
+    said = error.strerror if isinstance(error, OSError) else str(error)
+    return FallowError(
+        f"The results cannot be written below {output}",
+        f"The system says: {said}.",
+        "look at its permissions and at the free disk space, then run it again: it goes on",
+    )

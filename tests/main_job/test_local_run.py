@@ -1,0 +1,232 @@
+"""`coordinator run` by the installed script: results, going on, retries, interruptions.
+
+Not how it compares with a submitted run: that is test_run_like_submitted.py.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fallow.shared.work import procfs
+from main_job.conftest import Account
+from waiting import wait_until
+
+
+class Here:
+    """A folder with a batch file, and an account that runs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.account = Account(folder / "person", None)
+        self.out = folder / "out"
+        self.cache = folder / "person" / "cache" / "fallow" / "run"
+        self.file = folder / "batch.yaml"
+
+    def write(self, text: str, **files: str) -> None:
+        self.file.write_text(text)
+        for name, content in files.items():
+            (self.folder / name).write_text(content)
+
+    def run(self, *words: str) -> Any:
+        """The summary, and the exit code in it."""
+        done = self.account.run("run", self.file, "--output", self.out, "--json", *words)
+        assert done.code in {0, 4}, done.err
+        return {**done.json, "code": done.code}
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        return self.account.start("run", self.file, "--output", self.out, *words)
+
+    def text(self, path: str) -> str:
+        return (self.out / "ana" / "b" / path).read_text()
+
+    def attempt(self, job: str) -> Any:
+        return json.loads(self.text(f"{job}/attempt.json"))
+
+    def left(self) -> list[Path]:
+        return list(self.cache.iterdir()) if self.cache.exists() else []
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Here:
+    return Here(tmp_path)
+
+
+def jobs(*lines: str, more: str = "") -> str:
+    """A batch with a job for each line: j0, j1, …"""
+    listed = "".join(
+        f"    - {{name: j{n}, run: {json.dumps(line)}}}\n" for n, line in enumerate(lines)
+    )
+    return (
+        "meta: {namespace: ana, batch_name: b}\ncommand:\n  jobs:\n"
+        f"{listed}resources: {{cpus: 1, memory: 64MiB}}\n{more}"
+    )
+
+
+def test_results_lie_where_they_would_from_a_coordinator(here: Here) -> None:
+    here.write(jobs("echo said; echo kept > distribute_save/f.txt; echo oh >&2"))
+    summary = here.run()
+    assert summary["counts"] == {"succeeded": 1, "failed": 0, "not_run": 0}
+    assert here.text("j0/stdout.txt") == "said\n"
+    assert here.text("j0/stderr.txt") == "oh\n"
+    assert here.text("j0/f.txt") == "kept\n"
+    record = here.attempt("j0")
+    assert record["succeeded"]
+    assert record["attempt"] == 1
+    assert record["workstation"] == os.uname().nodename.partition(".")[0]
+    assert here.left() == []
+    assert sorted(os.listdir(here.out)) == [".fallow-run", "ana"]
+
+
+def test_what_succeeded_and_is_unchanged_is_not_run_again(here: Here) -> None:
+    here.write(jobs("date +%N > distribute_save/t", "cat input/x; test -e /nowhere"))
+    here.write(here.file.read_text().replace("test -e", "cat x; test -e"))
+    first = here.run()
+    assert first["counts"] == {"succeeded": 1, "failed": 1, "not_run": 0}
+    assert first["code"] == 4
+    stamp = here.text("j0/t")
+    second = here.run()
+    assert (second["unchanged"], second["counts"]["failed"]) == (1, 1)
+    assert here.text("j0/t") == stamp
+    assert here.attempt("j1")["attempt"] == 2
+    attempts = here.out / "ana" / "b" / "j1" / ".attempts"
+    assert sorted(os.listdir(attempts)) == ["1", "2"]
+    # What the person changed is run, and only that.
+    here.write(jobs("date +%N > distribute_save/t", "echo mended"))
+    third = here.run()
+    assert third["counts"] == {"succeeded": 2, "failed": 0, "not_run": 0}
+    assert third["unchanged"] == 1
+    assert here.text("j1/stdout.txt") == "mended\n"
+    # A result that somebody took away is made again.
+    (here.out / "ana" / "b" / "j0" / "t").unlink()
+    assert here.run()["unchanged"] == 1
+    assert here.text("j0/t") != stamp
+
+
+def test_an_input_that_changed_runs_its_jobs_again(here: Here) -> None:
+    text = (
+        "meta: {namespace: ana, batch_name: b}\ncommand:\n  run: cat *.txt\n  jobs:\n"
+        "    - {name: j0, required_files: [a.txt]}\n    - {name: j1, required_files: [b.txt]}\n"
+        "resources: {cpus: 1}\n"
+    )
+    here.write(text, **{"a.txt": "a", "b.txt": "b"})
+    assert here.run()["code"] == 0
+    here.write(text, **{"b.txt": "other"})
+    assert here.run()["unchanged"] == 1
+    assert here.text("j1/stdout.txt") == "other"
+
+
+def test_a_failed_job_is_tried_again(here: Here) -> None:
+    tries = here.folder / "tries"
+    line = "echo $FALLOW_ATTEMPT; test $FALLOW_ATTEMPT = 3"
+    here.write(jobs(line, more="on_failure: {retries: 2, back_off: 0.1s}\n"))
+    assert here.run()["code"] == 0
+    assert here.text("j0/stdout.txt") == "3\n"
+    assert [here.text(f"j0/.attempts/{n}/stdout.txt") for n in (1, 2)] == ["1\n", "2\n"]
+    assert not tries.exists()
+
+
+def test_a_job_that_runs_for_too_long_fails(here: Here) -> None:
+    here.write(jobs("echo begun; sleep 60", more="limits: {run_time: 1s}\n"))
+    summary = here.run()
+    assert summary["not_done"][0]["why"] == "it ran for longer than `run_time` allows"
+    assert here.text("j0/stdout.txt") == "begun\n"
+
+
+def test_a_build_that_fails_costs_one_try_and_says_where_to_look(here: Here) -> None:
+    here.write(
+        jobs("true", "true").replace("  jobs:", "  initialize: {run: 'echo no; exit 3'}\n  jobs:")
+    )
+    done = here.account.run("run", here.file, "--output", here.out)
+    assert done.code == 4
+    assert "exit code 3" in done.out
+    (log,) = (here.out / "ana" / "b").glob("build_output_*.txt")
+    assert log.read_text() == "no\n"
+    assert str(log) in done.err
+
+
+def test_side_by_side(here: Here) -> None:
+    # Each waits for the other through nothing but time: only together can both be seen to run.
+    line = "touch distribute_save/here; sleep 0.4; date +%s%N > distribute_save/end"
+    stamped = "date +%s%N > distribute_save/begin; " + line
+    here.write(jobs(stamped, stamped, stamped))
+    here.run("--jobs", "3")
+    begins = [int(here.text(f"j{n}/begin")) for n in range(3)]
+    ends = [int(here.text(f"j{n}/end")) for n in range(3)]
+    assert max(begins) < min(ends)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing_running(here: Here, number: signal.Signals) -> None:
+    here.write(jobs("echo done", "setsid sleep 978 & sleep 978"))
+    process = here.start("--jobs", "1")
+    wait_until(lambda: sleepers("978") >= 2, 40, "the job to run")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGTERM), err
+    assert "Traceback" not in err
+    assert sleepers("978") == 0
+    assert here.left() == []
+    assert "the same command goes on from here" in err
+    here.write(jobs("echo done", "echo now"))
+    assert here.run()["unchanged"] == 1
+
+
+def test_after_a_kill_the_next_call_cleans_up(here: Here) -> None:
+    here.write(jobs("setsid sleep 979 & sleep 979"))
+    process = here.start()
+    wait_until(lambda: sleepers("979") >= 2, 40, "the job to run")
+    process.kill()
+    process.communicate(timeout=30)
+    assert sleepers("979") >= 2
+    # Another batch altogether.
+    here.write(jobs("true").replace("batch_name: b", "batch_name: c"))
+    assert here.run()["code"] == 0
+    assert sleepers("979") == 0
+    assert here.left() == []
+
+
+def test_two_at_once_into_one_place_are_refused(here: Here) -> None:
+    here.write(jobs("sleep 977"))
+    process = here.start()
+    try:
+        wait_until(lambda: sleepers("977") >= 1, 40, "the job to run")
+        done = here.account.run("run", here.file, "--output", here.out)
+        assert done.code == 1
+        assert "is being run already" in done.err
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_a_bad_file_is_named_before_anything_happens(here: Here) -> None:
+    here.write(jobs("true") + "resourses: {}\n")
+    done = here.account.run("run", here.file, "--output", here.out)
+    assert done.code == 2
+    assert "did you mean `resources`" in done.err
+    assert not here.out.exists()
+
+
+def test_an_output_that_cannot_be_written(here: Here) -> None:
+    here.write(jobs("true"))
+    here.out.write_text("a file")
+    done = here.account.run("run", here.file, "--output", here.out / "below")
+    assert done.code == 1
+    assert "cannot be written" in done.err
+    assert here.left() == []
+
+
+def sleepers(seconds: str) -> int:
+    """How many `sleep` of so many seconds there are."""
+    words = b"sleep\0" + seconds.encode() + b"\0"
+    found = 0
+    for pid in procfs.pids():
+        try:
+            found += Path(f"/proc/{pid}/cmdline").read_bytes() == words
+        except OSError:
+            continue
+    return found
