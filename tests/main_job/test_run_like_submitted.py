@@ -1,0 +1,133 @@
+"""One file, run here and submitted: the results trees are the same, byte by byte.
+
+Apart from when and where it ran: times, computers, and the batch's own number in attempt.json.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from main_job.conftest import Coordinator
+from main_job.real import Group
+
+COMMANDS = """
+meta: {namespace: ana, batch_name: b}
+command:
+  initialize:
+    run: "make -C src >&2; ls input > listed; echo built with {cpus}"
+    required_files: [src, {path: mesh.txt, alias: meshes/mesh.txt}]
+  run: "sh src/solver {re} {name} {cpus}"
+  env: {LEVEL: "level {re}"}
+  required_files: [{path: "cases/{re}.json", alias: case.json}]
+  sweep: {re: [100, 200, 300]}
+  name: "re {re}"
+resources: {cpus: 1, memory: 64MiB}
+on_failure: {retries: 1, back_off: 0.1s}
+"""
+SOLVER = r"""
+set -e
+echo "$1 $2 $3 $LEVEL in $(pwd)"
+echo complaint >&2
+cat input/case.json meshes/mesh.txt listed src/made initial_files/meshes/mesh.txt
+ls -A . input initial_files distribute_save
+env | grep -e FALLOW -e PATH -e HOME -e LANG | sort
+cd distribute_save
+mkdir -p deep/er empty
+printf 'bytes\0\377' > deep/er/field.bin
+printf '#!/bin/sh\n' > tool; chmod 755 tool
+ln -s deep/er/field.bin newest; ln -s /etc/passwd secret; mkfifo pipe
+echo mine > attempt.json; echo mine > stdout.txt
+test $1 != 300
+"""
+MAKEFILE = "all:\n\techo made > made\n"
+
+SCRIPTS = """
+meta: {namespace: ana, batch_name: b, capabilities: []}
+python:
+  initialize:
+    build_file: {path: build.py}
+    required_files: [{path: mesh.txt, alias: mesh.h5}, src]
+  jobs:
+    - name: job_1
+      file: {path: run.py}
+      required_files: [{path: cases/100.json, alias: case.json}]
+    - name: job_2
+      file: run.py
+      required_files: [{path: cases/200.json, alias: case.json}, {path: other.txt, alias: mesh.h5}]
+    - {name: job_3, file: run.py}
+resources: {cpus: 1}
+"""
+BUILD = """
+import pathlib, sys
+print("argv", sys.argv)
+pathlib.Path("made").write_text(pathlib.Path("input/mesh.h5").read_text().upper())
+"""
+RUN = """
+import json, os, pathlib, sys
+print(sys.argv, sorted(os.listdir()), pathlib.Path("made").read_text(), file=sys.stderr)
+print(sorted((k, v) for k, v in os.environ.items() if k.startswith("FALLOW")))
+out = pathlib.Path("distribute_save")
+(out / "mesh").write_text(pathlib.Path("input/mesh.h5").read_text())
+(out / "case").write_text(pathlib.Path("input/case.json").read_text())
+"""
+FILES = {
+    "src/Makefile": MAKEFILE,
+    "src/solver": SOLVER,
+    "src/below/it/all": "",
+    "mesh.txt": "a mesh\n",
+    "other.txt": "another mesh\n",
+    **{f"cases/{re}.json": json.dumps({"re": re}) for re in (100, 200, 300)},
+    "build.py": BUILD,
+    "run.py": RUN,
+}
+_WHEN_AND_WHERE = ("id", "started", "ended", "run_seconds", "paused_seconds", "workstation")
+
+
+@pytest.fixture
+def group(coordinator: Coordinator) -> Iterator[Group]:
+    with Group(coordinator) as made:
+        yield made
+
+
+def tree(folder: Path, host: str) -> dict[str, bytes | str]:
+    """Everything below a batch's folder: contents, and whether a file can be run."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder)).replace(host, "HOST")
+        if path.is_symlink():
+            found[name] = f"link to {os.readlink(path)}"
+        elif path.is_dir():
+            found[name] = "folder"
+        elif path.name == "attempt.json":
+            record = json.loads(path.read_bytes())
+            assert record["workstation"] == host
+            found[name] = json.dumps({k: v for k, v in record.items() if k not in _WHEN_AND_WHERE})
+        else:
+            found[name] = path.read_bytes()
+            if path.stat().st_mode & stat.S_IXUSR:
+                found[name + " (program)"] = ""
+    return found
+
+
+@pytest.mark.parametrize(("text", "jobs"), [(COMMANDS, 3), (SCRIPTS, 3)], ids=["command", "python"])
+def test_the_same_results(group: Group, tmp_path: Path, text: str, jobs: int) -> None:
+    file = group.write(text, **FILES)
+    verbs = group.coordinator.verbs
+    here = verbs.run("run", file, "--output", tmp_path / "here")
+    group.workstation("ws1")
+    there = verbs.run("submit", file, "--wait")
+    assert (here.code, there.code) == (4, 4), (here.err, there.err)
+    verbs.ok("pull", file, "--dest", tmp_path / "there")
+    host = os.uname().nodename.partition(".")[0]
+    run_here = tree(tmp_path / "here" / "ana" / "b", host)
+    submitted = tree(group.coordinator.results / "ana" / "b", "ws1")
+    pulled = tree(tmp_path / "there" / "ana" / "b", "ws1")
+    assert sum(name.count("/") == 1 and name.endswith("/attempt.json") for name in run_here) == jobs
+    assert run_here == submitted
+    assert {name: run_here[name] for name in pulled} == pulled
+    # Earlier attempts stay with the coordinator.
+    assert all(".attempts" in name for name in set(run_here) - set(pulled))
