@@ -17,7 +17,8 @@ setup:
 demo: setup
 	@$(PYTHON_IN) examples/demo.py
 
-test: setup lint
+test: lint
+	@packaging/setup.sh tests
 	@$(PYTHON_IN) -m pytest -n $(WORKERS) --reruns 1 --dist loadgroup --no-loadscope-reorder --durations 15 --durations-min 1 $(ARGS)
 
 bench: setup

@@ -4,6 +4,7 @@
 # It is not how Fallow is installed for use: that is `pip install fallow[all]`, or the package.
 #
 # Safe to call any number of times; with nothing to do it takes a fraction of a second.
+# Called with the word `tests` it installs the real programs as well that only tests talk to.
 #   PYTHON=/path/to/python3.x   which Python makes .venv
 #   FALLOW_VENV=DIR             another place than .venv
 set -euo pipefail
@@ -22,6 +23,8 @@ qt_packages="libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-r
   libxcb-render-util0 libxcb-shape0 libxcb-sync1 libxcb-xfixes0 libxcb-xkb1 libxkbcommon-x11-0
   libxkbcommon0 libx11-xcb1 libegl1 libgl1 libfontconfig1 libdbus-1-3"
 job_packages="bubblewrap iproute2 procps util-linux"
+# KWin is the one compositor of Debian 12 that tells of input by ext-idle-notify.
+test_packages="kwin-wayland"
 programs="Xvfb openbox trayer xdotool xwininfo import dbus-daemon bwrap ip"
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -91,13 +94,19 @@ install_debian() { # WHY PACKAGE...
     fail "apt-get failed (above)." "Is this computer online? To try by hand:" "  $command"
 }
 
-set_up_system() {
+set_up_system() { # WHAT
   local missing program absent=
   if have_debian; then
     # shellcheck disable=SC2086  # lists of plain words
     missing=$(missing_of $screen_packages $qt_packages $job_packages)
     # shellcheck disable=SC2086
     if [ -n "$missing" ]; then install_debian "virtual desktop and job sandbox" $missing; fi
+    if [ "$1" = tests ]; then
+      # shellcheck disable=SC2086
+      missing=$(missing_of $test_packages)
+      # shellcheck disable=SC2086
+      if [ -n "$missing" ]; then install_debian "what only tests talk to" $missing; fi
+    fi
     return
   fi
   for program in $programs; do
@@ -209,6 +218,6 @@ hold_lock() { # two makes at a time would install over each other
 
 started=$SECONDS
 hold_lock
-set_up_system
+set_up_system "${1:-}"
 set_up_python
 if [ $((SECONDS - started)) -gt 2 ]; then say "ready after $((SECONDS - started)) s"; fi
