@@ -384,7 +384,7 @@ def test_a_file_that_changes_after_it_was_read_is_not_sent(
 ) -> None:
     """The race between the reading and the sending, without the race: the file is another one."""
     from fallow.coordinator.client import Client
-    from fallow.coordinator.verbs.submit import upload
+    from fallow.coordinator.handing_in import upload
     from fallow.shared.blobs import hash_file
     from fallow.shared.inputs import Gathered
     from fallow.shared.messages import Content

@@ -133,17 +133,18 @@ class Answers:
             said = msgspec.structs.replace(said, state=shown.state, reason=shown.reason)
         self._answer(reply, said)
 
-    def expire(self, now: float) -> None:
+    def expire(self, now: Moment) -> None:
         """Give up on workstations that did not answer in time."""
         for number, waiting in list(self._waiting.items()):
-            if waiting.deadline <= now:
+            if waiting.deadline <= now.boot:
                 del self._waiting[number]
-                failed = Failed(
-                    f"The workstation {waiting.node} did not answer",
-                    "The job runs there, and only it has the output until the job ends.",
-                    "try again when `coordinator nodes` shows it online",
-                )
-                self._answer(waiting.reply, failed)
+                job = self._core.world.job(JobId(waiting.uid, waiting.index))
+                offset = max(waiting.ask.offset, 0)
+                nothing = LogsReply(b"", offset, offset, True, waiting.attempt, silent=True)
+                if job is not None:
+                    self._say(waiting.reply, job, nothing, now)
+                else:
+                    self._answer(waiting.reply, nothing)
 
     def deadline(self) -> float | None:
         return min((waiting.deadline for waiting in self._waiting.values()), default=None)

@@ -215,7 +215,12 @@ class Core:
         shown: tuple[JobRecord, ...] | None = None
         if body.jobs:
             end = None if body.limit is None else body.after + body.limit
-            shown = (job,) if job is not None else tuple(batch.jobs[body.after : end])
+            if job is not None:
+                shown = (job,)
+            elif body.live:
+                shown = tuple(batch.jobs[index] for index in sorted(batch.active)[body.after : end])
+            else:
+                shown = tuple(batch.jobs[body.after : end])
         return StatusReply((status.batch_status(world, batch, now, shown),))
 
     def _on_joined(self, name: str, now: Moment) -> None:

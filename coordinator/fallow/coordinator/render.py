@@ -29,7 +29,7 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns that line up; in a terminal they fit its width."""
-    rows = [[_clean(cell) for cell in row] for row in rows]
+    rows = [[clean(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         _print_plain(columns, rows)
         return
@@ -44,7 +44,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
-def _clean(cell: str) -> str:
+def clean(cell: str) -> str:
     """Without characters that would steer a terminal: some texts come from workstations."""
     return cell if cell.isprintable() else "".join(c if c.isprintable() else "?" for c in cell)
 

@@ -296,7 +296,7 @@ class Server:
         deadline = self._core.deadline()
         if deadline is not None and deadline <= now.boot:
             self._handle(Expired())
-        self._answers.expire(now.boot)
+        self._answers.expire(now)
         self._take(self._core.plan(now))
         self._put_build_outputs()
         try:

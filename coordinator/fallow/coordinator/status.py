@@ -6,6 +6,7 @@ per job; reasons come from the planner's own ladder.
 
 from collections.abc import Callable
 
+from fallow.coordinator import eta
 from fallow.coordinator.node import Workstation
 from fallow.coordinator.plan import Group, Seat, explain
 from fallow.coordinator.records import (
@@ -54,7 +55,7 @@ def batch_status(
         submitted=record.submitted,
         state=batch_state(batch),
         counts={name: count for name, count in batch.tally.items() if count},
-        eta_seconds=eta(world, batch),
+        eta_seconds=_eta(world, batch),
         jobs=_jobs(world, batch, jobs, now) if jobs is not None else None,
     )
 
@@ -70,18 +71,25 @@ def batch_state(batch: LiveBatch) -> str:
     return "succeeded"
 
 
-def eta(world: World, batch: LiveBatch) -> float | None:
-    """Running seconds to go over the jobs that run at once; None until one has succeeded."""
-    if not batch.successes or not batch.slots:
-        return None
+def _eta(world: World, batch: LiveBatch) -> float | None:
     tally = batch.tally
-    mean = batch.success_seconds / batch.successes
-    left = mean * (tally.get("queued", 0) + tally.get("waiting", 0))
+    waiting = tally.get("queued", 0) + tally.get("waiting", 0)
+    paces = []
     for index in batch.active:
         record = current_attempt(world, batch.jobs[index])
         run = run_of(world, record) if record is not None else None
-        left += max(mean - (run.run_seconds if run is not None else 0.0), 0.0)
-    return left / batch.slots
+        paces.append(_pace(run) if run is not None else eta.Pace(0.0))
+    return eta.of_batch(waiting, paces, _mean(batch), batch.slots)
+
+
+def _mean(batch: LiveBatch) -> float | None:
+    """The running seconds of a job that succeeded, None before one has."""
+    return batch.success_seconds / batch.successes if batch.successes else None
+
+
+def _pace(run: RunReport) -> eta.Pace:
+    share = run.progress.share if run.progress is not None else None
+    return eta.Pace(run.run_seconds, share)
 
 
 def current_attempt(world: World, job: JobRecord) -> AttemptRecord | None:
@@ -129,7 +137,7 @@ def _job(
     record = current_attempt(world, job)
     run = run_of(world, record) if record is not None else None
     seconds = run if run is not None else record
-    live = type(state) is Active
+    told = run if type(state) is Active else None
     return JobStatus(
         name=job.name,
         state=shown,
@@ -140,9 +148,11 @@ def _job(
         workstation=record.node if record is not None and type(state) is not Queued else None,
         run_seconds=seconds.run_seconds if seconds is not None else 0.0,
         paused_seconds=seconds.paused_seconds if seconds is not None else 0.0,
-        progress=run.progress.share if live and run is not None and run.progress else None,
+        progress=told.progress.share if told is not None and told.progress else None,
         exit=exit_text(record.exit) if record is not None and record.exit is not None else None,
         reason=_reason(job, record, now, queue_reason, world),
+        progress_text=told.progress.text if told is not None and told.progress else "",
+        eta_seconds=eta.of_job(_pace(told), _mean(batch)) if told is not None else None,
     )
 
 

@@ -63,12 +63,21 @@ def _follow(client: Client, ref: str, batch: BatchStatus, followers: dict[str, F
             continue
         follower = followers.get(job.name)
         if follower is None:
-            follower = Follower(client, f"{ref}/{job.name}", "stdout", None)
+            follower = Follower(
+                client, f"{ref}/{job.name}", "stdout", None, _teller(job.name if several else "")
+            )
             followers[job.name] = follower
         if follower.over:
             continue
-        more = follower.more(_writer(job.name if several else ""))
-        follower.over = not more and job.state in _OVER
+        follower.more(_writer(job.name if several else ""))
+
+
+def _teller(job: str) -> Callable[[str], None]:
+    def tell(what: str) -> None:
+        sys.stdout.buffer.flush()
+        print(render.clean(f"{job} [{what}]" if job else f"[{what}]"), file=sys.stderr)
+
+    return tell
 
 
 def _writer(job: str) -> Callable[[bytes], None]:

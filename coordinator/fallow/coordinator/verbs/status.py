@@ -5,6 +5,7 @@ Not the figures, which are the coordinator's; only how they are asked for and sh
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ import msgspec
 from fallow.coordinator import render
 from fallow.coordinator.client import Client
 from fallow.coordinator.verbs.options import coordinator_option, example, json_option
+from fallow.shared.errors import Unreachable
 from fallow.shared.messages import (
     BatchStatus,
     JobStatus,
@@ -23,7 +25,7 @@ from fallow.shared.messages import (
     StatusReply,
 )
 
-_EVERY = 2.0  # seconds between two looks of --watch
+_EVERY = 1.0  # seconds between two looks of --watch
 NODE_COLUMNS = ("workstation", "state", "why", "since", "cpus", "memory", "runs")
 _PAGE = 50_000  # jobs in one reply, well below what a message may hold
 _SHOWN = 200  # jobs a person is shown unless --limit says otherwise
@@ -37,7 +39,7 @@ _SHOWN = 200  # jobs a person is shown unless --limit says otherwise
     )
 )
 @click.argument("ref", required=False)
-@click.option("--watch", is_flag=True, help="Show it anew every 2 seconds until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Show it anew whenever it changes, until Ctrl-C.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many jobs.")
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Leave out so many jobs.")
 @json_option
@@ -55,18 +57,58 @@ def status(
         limit = _SHOWN
     ask = Status(ref, jobs=ref is not None, after=after, limit=limit)
     with Client(coordinator) as client:
-        while True:
-            batches = _ask(client, ask)
-            if watch and sys.stdout.isatty():
-                click.clear()
+        if watch:
+            _watch(client, ask, as_json)
+            return
+        batches = _ask(client, ask)
+        if as_json:
+            render.print_json({"batches": [plain(batch) for batch in batches]})
+        else:
+            show(batches, named=ref is not None, limit=limit, after=after)
+
+
+def _watch(client: Client, ask: Status, as_json: bool) -> None:
+    """Look again and again, until Ctrl-C."""
+    if as_json or not sys.stdout.isatty():
+        for news in _looks(client, ask):
             if as_json:
-                render.print_json({"batches": [plain(batch) for batch in batches]})
+                content = {"schema": render.SCHEMA, "batches": [plain(each) for each in news]}
+                print(msgspec.json.encode(content).decode())
             else:
-                show(batches, named=ref is not None, limit=limit, after=after)
-            if not watch:
-                return
+                print(*map(_line, news), sep="\n")
             sys.stdout.flush()
+        return
+    from fallow.coordinator.screen import Screen
+
+    with Screen() as screen:
+        batches: tuple[BatchStatus, ...] = ()
+        while True:
+            trouble = ""
+            live = msgspec.structs.replace(ask, live=True, limit=min(ask.limit or 1, screen.room))
+            try:
+                batches = client.ask(live, StatusReply).batches
+            except Unreachable as error:
+                trouble = f"{error.title}; trying again"
+            screen.show(batches, trouble)
             time.sleep(_EVERY)
+
+
+def _looks(client: Client, ask: Status) -> Iterator[tuple[BatchStatus, ...]]:
+    """The batches now, then each time that anything in them is another than before."""
+    before = None
+    batches = client.ask(ask, StatusReply).batches
+    while True:
+        if batches != before:
+            yield batches
+            before = batches
+        time.sleep(_EVERY)
+        batches = client.ask_patiently(ask, StatusReply).batches
+
+
+def _line(batch: BatchStatus) -> str:
+    left = f", {render.duration(batch.eta_seconds)} left" if batch.eta_seconds else ""
+    text = f"{batch.namespace}:{batch.batch}: {batch.state}, {counts(batch.counts)}{left}"
+    return f"{time.strftime('%H:%M:%S')} {render.clean(text)}"
 
 
 @click.command(epilog=example("coordinator nodes"))

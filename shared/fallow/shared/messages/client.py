@@ -86,12 +86,16 @@ class Why(Struct, frozen=True, tag="why"):
 
 
 class Status(Struct, frozen=True, tag="status"):
-    """All batches, or one with its jobs; `after` and `limit` page through the jobs."""
+    """All batches, or one with its jobs; `after` and `limit` page through the jobs.
+
+    `live`: only jobs that are on a workstation now.
+    """
 
     ref: str | None = None
     jobs: bool = True
     after: int = 0
     limit: int | None = None
+    live: bool = False
 
 
 class Nodes(Struct, frozen=True, tag="nodes"):

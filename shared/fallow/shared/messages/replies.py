@@ -142,7 +142,8 @@ class WhyReply(Struct, frozen=True, tag="why_reply"):
 class LogsReply(Struct, frozen=True, tag="logs_reply"):
     """Bytes from `offset`; `live` is false once the attempt has ended and no more can come.
 
-    `state` and `reason` are the job's, as `status` shows them.
+    `state` and `reason` are the job's, as `status` shows them; `silent`: its workstation, which
+    alone has the bytes, gave no answer.
     """
 
     data: bytes
@@ -152,6 +153,7 @@ class LogsReply(Struct, frozen=True, tag="logs_reply"):
     attempt: int
     state: JobStateName | None = None
     reason: str | None = None
+    silent: bool = False
 
 
 class Happening(Struct, frozen=True, array_like=True, gc=False):
