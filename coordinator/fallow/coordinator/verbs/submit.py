@@ -1,10 +1,8 @@
 """`coordinator submit`: check everything here, send what is missing there, hand the batch in.
 
-Not the checks (`shared.batchfile`, `shared.inputs`) nor the transfer (`shared.transfer`). Nothing
-is saved before the coordinator says so, and saying it again does no harm.
+Not the checks (`shared.batchfile`, `shared.inputs`) nor the handing in (`handing_in`).
 """
 
-import secrets
 import sys
 from pathlib import Path
 
@@ -13,17 +11,17 @@ import msgspec
 
 from fallow.coordinator import render
 from fallow.coordinator.client import Client
+from fallow.coordinator.handing_in import hand_in
 from fallow.coordinator.verbs.options import coordinator_option, example, json_option
 from fallow.coordinator.waiting import Waited, wait_for_batch
 from fallow.shared import batchfile
 from fallow.shared.batchfile import LoadedBatch
-from fallow.shared.errors import BatchError, NotAllSucceeded, Refused, Unreachable, UsageError
+from fallow.shared.errors import BatchError, NotAllSucceeded, Unreachable, UsageError
 from fallow.shared.ids import name_problem
 from fallow.shared.inputs import Gathered, gather
-from fallow.shared.messages import Need, Submit, Submitted
+from fallow.shared.messages import Submitted
 
 _MANY = 100_000
-_ROUNDS = 5  # uploads in a row after which a coordinator that still lacks files is not asked again
 
 
 @click.command(
@@ -62,7 +60,14 @@ def submit(
     gathered = _gather(loaded, quiet=as_json)
     with Client(coordinator) as client:
         try:
-            done = _hand_in(client, loaded, gathered, dry_run, quiet=as_json)
+            done = hand_in(
+                client,
+                loaded.batch,
+                gathered,
+                locate=loaded.locate,
+                dry_run=dry_run,
+                quiet=as_json,
+            )
         except Unreachable as error:
             if not dry_run or coordinator is not None:
                 raise
@@ -135,57 +140,3 @@ def _gather(loaded: LoadedBatch, quiet: bool) -> Gathered:
             return gather(loaded.batch, loaded.expansion, loaded.folder, moved)
     except BatchError as error:
         raise loaded.locate(error) from None
-
-
-def _hand_in(
-    client: Client, loaded: LoadedBatch, gathered: Gathered, dry_run: bool, quiet: bool
-) -> Submitted:
-    ask = Submit(loaded.batch, gathered.contents, secrets.token_hex(16), dry_run)
-    for _ in range(_ROUNDS):
-        try:
-            reply = client.ask_any(ask, timeout=120.0)
-        except UsageError as error:
-            raise loaded.locate(BatchError(error.title, error.detail, error.hint)) from None
-        if isinstance(reply, Submitted):
-            return reply
-        if isinstance(reply, Need) and not dry_run:
-            upload(client, gathered, reply.hashes, quiet)
-            continue
-        break
-    raise Refused(
-        "The coordinator still lacks files that were sent to it",
-        hint="look whether its disk is full, and whether the files change all the time",
-    )
-
-
-def upload(client: Client, gathered: Gathered, hashes: tuple[str, ...], quiet: bool) -> None:
-    """Send these files; FallowError for one that is not any more what was read."""
-    import tempfile
-
-    from fallow.shared.blobs import BlobStore
-    from fallow.shared.transfer import Item, move_all
-
-    sizes = gathered.sizes
-    items = [Item(hash, sizes[hash], gathered.files[hash]) for hash in hashes if hash in sizes]
-    way = client.data_way()
-    total = sum(item.size for item in items)
-    with (
-        tempfile.TemporaryDirectory(prefix="fallow-") as scratch,
-        render.byte_progress("sending", total, quiet) as moved,
-    ):
-        so_far = 0
-
-        def on_progress(now: int) -> None:
-            nonlocal so_far
-            moved(now - so_far)
-            so_far = now
-
-        move_all(
-            client.wire,
-            way.addresses,
-            BlobStore(Path(scratch), durable=False),
-            uploads=items,
-            on_progress=on_progress,
-            keys=way.keys,
-            server=way.server,
-        )
