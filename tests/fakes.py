@@ -14,6 +14,8 @@ from fallow.coordinator.events import (
     AgentSaid,
     Answer,
     Caller,
+    Change,
+    CheckpointKept,
     ClientAsked,
     Commit,
     CommitFailed,
@@ -23,6 +25,7 @@ from fallow.coordinator.events import (
     Event,
     Expired,
     KeepBuildLog,
+    KeepCheckpoint,
     NodeJoined,
     Step,
     Submission,
@@ -32,7 +35,9 @@ from fallow.coordinator.records import (
     AttemptRecord,
     BatchRecord,
     BuildRecord,
+    CheckpointRecord,
     DropBatch,
+    DropCheckpoint,
     Ended,
     EventRecord,
     JobRecord,
@@ -53,12 +58,11 @@ from fallow.shared.messages import (
     ClientReply,
     CoordinatorMessage,
     Hello,
+    Input,
     JobSpec,
-    Kill,
     Missing,
     Nodes,
     Noticed,
-    Remove,
     Report,
     Request,
     RunReport,
@@ -66,6 +70,7 @@ from fallow.shared.messages import (
     Submit,
     Tailed,
     Welcome,
+    Why,
     Withdraw,
     decode_for_agent,
     decode_from,
@@ -86,6 +91,7 @@ ANA = Caller("ana", "submitter")
 GIB = 1 << 30
 AWAY = Verdict("away")
 MANIFEST = "ab" * 32
+SAVED = (Input("checkpoint/state", "5a" * 32, 12),)
 _T = TypeVar("_T")
 
 
@@ -113,6 +119,10 @@ class MemoryStore:
                     self._put(save, (save.batch, save.node))
                 case NodeRecord():
                     self._put(save, save.name)
+                case CheckpointRecord():
+                    self._put(save, save.job)
+                case DropCheckpoint(job):
+                    del self.rows[CheckpointRecord][job]
 
     def load(self) -> Loaded:
         return Loaded(
@@ -121,6 +131,7 @@ class MemoryStore:
             attempts=self._all(AttemptRecord),
             builds=self._all(BuildRecord),
             nodes=self._all(NodeRecord),
+            checkpoints=self._all(CheckpointRecord),
         )
 
     def attempt(self, id: AttemptId) -> AttemptRecord | None:
@@ -135,7 +146,7 @@ class MemoryStore:
 
     def _drop(self, uid: str) -> None:
         self.rows[BatchRecord].pop(uid, None)
-        for kind in (JobRecord, AttemptRecord):
+        for kind in (JobRecord, AttemptRecord, CheckpointRecord):
             rows = self.rows[kind]
             for key in [key for key in rows if getattr(key, "batch", None) == uid]:
                 del rows[key]
@@ -157,7 +168,7 @@ class FakeCoordinator:
         self.post: dict[str, list[bytes]] = defaultdict(list)
         self.answers: dict[int, ClientReply] = {}
         self.done: list[Do] = []
-        self.under_way: list[Commit] = []
+        self.under_way: list[Commit | KeepCheckpoint] = []
         self.on_disk: dict[JobId, list[tuple[int, str]]] = defaultdict(list)
         self.lacking: dict[AttemptId, tuple[str, ...]] = {}
         self.broken: dict[AttemptId, str] = {}
@@ -188,19 +199,23 @@ class FakeCoordinator:
                         self.post[node].append(encode(message))
         for step in steps:
             self.done.extend(step.do)
-            self.under_way.extend(each for each in step.do if isinstance(each, Commit))
+            self.under_way.extend(
+                each for each in step.do if isinstance(each, Commit | KeepCheckpoint)
+            )
         return [] if self.commits_wait else self._commit_all()
 
     def _commit_all(self) -> list[Event]:
         commits, self.under_way = self.under_way, []
         return [self._commit(commit) for commit in commits]
 
-    def _commit(self, commit: Commit) -> Event:
+    def _commit(self, commit: Commit | KeepCheckpoint) -> Event:
         id = commit.attempt
         if id in self.broken:
             return CommitFailed(id, self.broken[id], permanent=True)
         if id in self.lacking:
             return CommitIncomplete(id, self.lacking[id])
+        if isinstance(commit, KeepCheckpoint):
+            return CheckpointKept(id, commit.manifest, SAVED)
         self.on_disk[id.job].append((id.number, commit.outcome))
         return Committed(id, commit.outcome)
 
@@ -227,6 +242,7 @@ class FakeCoordinator:
         assert {each.id: each for each in loaded.attempts} == world.attempts
         jobs = {job.id: job for batch in world.batches.values() for job in batch.jobs}
         assert {each.id: each for each in loaded.jobs} == jobs
+        assert {each.job: each for each in loaded.checkpoints} == world.checkpoints
         self.core = Core("boot-c")
         step = self.core.restore(loaded, self.now)
         assert self.core.check() == []
@@ -241,7 +257,7 @@ class FakeCoordinator:
 
     # --- what people do ---
 
-    def ask(self, body: Kill | Remove | Status | Nodes, caller: Caller = ANA) -> ClientReply:
+    def ask(self, body: Change | Status | Nodes | Why, caller: Caller = ANA) -> ClientReply:
         self._replies += 1
         self.turn(ClientAsked(self._replies, caller, body))
         return self.answers[self._replies]

@@ -5,10 +5,23 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallow.coordinator.plan import Group, Seat, explain, needs, obstacle, plan, shrink
+from fallow.coordinator.plan import (
+    AFFINITY,
+    Group,
+    Room,
+    Seat,
+    explain,
+    needs,
+    obstacle,
+    plan,
+    shrink,
+    unfit,
+)
+from fallow.shared.runs import Reason
 
 WORDS = ("gfortran", "gpu", "python3")
 NAMES = ("desk", "loft", "lab")
+OFFLINE = Reason("offline", "is offline")
 
 _batches = st.sampled_from(["b1", "b2", "b3"])
 
@@ -28,6 +41,9 @@ def groups(draw: st.DrawFn) -> list[Group]:
                 memory=draw(st.none() | st.integers(1, 40)),
                 capabilities=tuple(draw(st.sets(st.sampled_from(WORDS), max_size=1))),
                 avoid=frozenset(draw(st.sets(st.sampled_from(NAMES), max_size=1))),
+                gpus=draw(st.integers(0, 2)),
+                disk=draw(st.sampled_from([0, 0, 5])),
+                priority=draw(st.integers(-1, 1)),
             )
         )
     return found
@@ -38,10 +54,11 @@ def seats(draw: st.DrawFn) -> list[Seat]:
     found = []
     for name in NAMES[: draw(st.integers(0, 3))]:
         cpus, memory = draw(st.integers(1, 4)), draw(st.integers(4, 32))
+        gpus, disk = draw(st.integers(0, 2)), draw(st.integers(0, 12))
         found.append(
             Seat(
                 name=name,
-                closed=draw(st.sampled_from([None, None, None, "is offline"])),
+                closed=draw(st.sampled_from([None, None, None, OFFLINE])),
                 cpus=cpus,
                 memory=memory,
                 free_cpus=draw(st.integers(0, cpus)),
@@ -49,6 +66,11 @@ def seats(draw: st.DrawFn) -> list[Seat]:
                 capabilities=frozenset(draw(st.sets(st.sampled_from(WORDS)))),
                 affine=tuple(draw(st.lists(_batches, unique=True, max_size=2))),
                 failed_builds=frozenset(draw(st.sets(_batches, max_size=1))),
+                gpus=gpus,
+                disk=disk,
+                free_gpus=draw(st.integers(0, gpus)),
+                free_disk=draw(st.integers(0, disk)),
+                not_from=frozenset(draw(st.sets(st.sampled_from(["ana", "eve"]), max_size=1))),
             )
         )
     return found
@@ -66,15 +88,19 @@ def test_never_over_capacity_and_each_job_once(
     assert all(count == 1 for count in jobs.values())
     for seat in stations:
         here = [each for each in placements if each.node == seat.name]
-        assert sum(each.cpus for each in here) <= seat.free_cpus
-        assert sum(each.memory for each in here) <= seat.free_memory
+        assert sum(each.room.cpus for each in here) <= seat.free_cpus
+        assert sum(each.room.memory for each in here) <= seat.free_memory
+        assert sum(each.room.gpus for each in here) <= seat.free_gpus
+        assert sum(each.room.disk for each in here) <= seat.free_disk
         assert not (here and seat.closed)
-        assert all(each.cpus == seat.cpus for each in here if each.whole)
+        assert all(each.room.cpus == seat.cpus for each in here if each.whole)
     by_batch = {group.batch: group for group in queue}
+    at = {seat.name: seat for seat in stations}
     for each in placements:
         group = by_batch[each.job.batch]
         assert each.job.index in group.jobs
         assert each.node not in group.avoid
+        assert group.owner not in at[each.node].not_from
 
 
 @given(groups(), seats(), _used, st.randoms(use_true_random=False))
@@ -91,7 +117,7 @@ def test_explain_has_a_workstation_without_an_obstacle_exactly_when_a_job_is_pla
     left = {seat.name: seat for seat in stations}
     placements = plan(queue, stations, used)
     for each in placements:
-        left[each.node] = shrink(left[each.node], each.cpus, each.memory)
+        left[each.node] = shrink(left[each.node], each.room)
     placed = Counter(each.job.batch for each in placements)
     for group in queue:
         if placed[group.batch] < len(group.jobs):
@@ -116,21 +142,58 @@ def seat(name: str = "desk", cpus: int = 4, memory: int = 16, **more: object) ->
 
 
 def test_with_no_word_about_it_a_job_takes_the_whole_workstation() -> None:
-    assert needs(Group("b", "ana", 0, (0,)), seat()) == (4, 16)
+    assert needs(Group("b", "ana", 0, (0,)), seat()) == Room(4, 16)
 
 
 def test_with_processors_only_it_takes_its_share_of_the_memory() -> None:
-    assert needs(Group("b", "ana", 0, (0,), cpus=1), seat()) == (1, 4)
+    assert needs(Group("b", "ana", 0, (0,), cpus=1), seat()) == Room(1, 4)
 
 
 def test_with_memory_only_it_takes_all_processors() -> None:
-    assert needs(Group("b", "ana", 0, (0,), memory=3), seat()) == (4, 3)
+    assert needs(Group("b", "ana", 0, (0,), memory=3), seat()) == Room(4, 3)
 
 
 def test_a_workstation_stays_with_the_batch_it_has_built_for() -> None:
     queue = [Group("old", "ana", 0, (1, 0)), Group("built", "bob", 1, (1, 0))]
-    placements = plan(queue, [seat(affine=("built",))], {"bob": 1e6})
+    placements = plan(queue, [seat(affine=("built",))], {"bob": AFFINITY - 1})
     assert [each.job.batch for each in placements] == ["built"]
+
+
+def test_a_build_that_is_there_does_not_keep_others_out_for_ever() -> None:
+    queue = [Group("old", "ana", 0, (1, 0)), Group("built", "bob", 1, (1, 0))]
+    placements = plan(queue, [seat(affine=("built",))], {"bob": AFFINITY + 1})
+    assert [each.job.batch for each in placements] == ["old"]
+
+
+def test_an_owners_urgent_batch_goes_before_their_others_even_where_those_are_built() -> None:
+    queue = [
+        Group("built", "ana", 0, (1, 0), priority=0),
+        Group("urgent", "ana", 1, (0,), priority=1),
+        Group("whenever", "ana", 2, (0,), priority=-1),
+    ]
+    placements = plan(queue, [seat("a", affine=("built",)), seat("b"), seat("c"), seat("d")], {})
+    assert [each.job.batch for each in placements] == ["urgent", "built", "built", "whenever"]
+
+
+def test_calling_everything_urgent_gains_nothing_over_others() -> None:
+    queue = [
+        Group("a", "ana", 0, (3, 2, 1, 0), cpus=1, priority=1),
+        Group("b", "bob", 1, (3, 2, 1, 0), cpus=1, priority=-1),
+    ]
+    owners = [each.job.batch for each in plan(queue, [seat()], {})]
+    assert owners == ["a", "b", "a", "b"]
+
+
+def test_each_gpu_is_given_once() -> None:
+    queue = [Group("g", "ana", 0, (2, 1, 0), cpus=1, gpus=1)]
+    placements = plan(queue, [seat(gpus=2, free_gpus=2)], {})
+    assert [each.room.gpus for each in placements] == [1, 1]
+
+
+def test_jobs_that_leave_a_gpu_alone_run_beside_the_one_that_has_it() -> None:
+    queue = [Group("g", "ana", 0, (1, 0), cpus=1, gpus=1), Group("c", "ana", 1, (0,), cpus=1)]
+    placements = plan(queue, [seat(gpus=1, free_gpus=1)], {})
+    assert [each.job.batch for each in placements] == ["g", "c"]
 
 
 def test_owners_take_turns() -> None:
@@ -153,9 +216,27 @@ def test_the_oldest_batch_of_an_owner_goes_first() -> None:
     assert [each.job.batch for each in plan(queue, [seat()], {})] == ["old"]
 
 
-def test_obstacles_say_what_is_missing() -> None:
+def told(group: Group, station: Seat) -> tuple[str, str]:
+    reason = obstacle(group, station)
+    assert reason is not None
+    return reason.kind, reason.text
+
+
+def test_obstacles_say_what_is_missing_and_how_much() -> None:
     group = Group("b", "ana", 0, (0,), capabilities=("gpu",))
-    assert obstacle(group, seat()) == "has no gpu"
-    assert obstacle(Group("b", "ana", 0, (0,), cpus=9), seat()) == "has 4 of the 9 cores it needs"
+    assert told(group, seat()) == ("capability", "has no gpu")
+    group = Group("b", "ana", 0, (0,), cpus=9)
+    assert told(group, seat()) == ("cpus", "has 4 of the 9 cores it needs")
+    group = Group("b", "ana", 0, (0,), memory=32 << 30)
+    station = seat(memory=8 << 30)
+    assert told(group, station) == ("memory", "has 8.0 GiB of the 32.0 GiB of memory it needs")
+    group = Group("b", "ana", 0, (0,), gpus=2)
+    assert told(group, seat()) == ("gpus", "has none of the 2 GPUs it needs")
+    group = Group("b", "ana", 0, (0,), disk=1 << 40)
+    station = seat(disk=1 << 30)
+    assert told(group, station) == ("disk", "has 1.0 GiB of the 1.0 TiB of disk it needs")
     failed = seat(failed_builds=frozenset({"b"}))
-    assert obstacle(Group("b", "ana", 0, (0,)), failed) == "could not build it"
+    assert told(Group("b", "ana", 0, (0,)), failed) == ("build", "could not build it")
+    shy = seat(not_from=frozenset({"ana"}))
+    assert told(Group("b", "ana", 0, (0,)), shy) == ("not_from", "does not run jobs of ana")
+    assert unfit(Group("b", "bob", 0, (0,)), shy) is None

@@ -29,7 +29,8 @@ STATES: dict[str, JobState] = {
     "Queued": Queued(),
     "Active": Active((2,)),
     "Two": Active((1, 2)),
-    "Held": Held("by hand"),
+    "Held": Held("held by ana", "hand"),
+    "Stuck": Held("mesh failed", "after"),
     "Exported": Exported("e1"),
     "Succeeded": Done("succeeded", 1),
     "Failed": Done("failed", 1),
@@ -45,25 +46,39 @@ EVENTS: dict[str, Event] = {
     "lost": jobs.Over(2, "lost", "desk", SOON),
     "declined": jobs.Over(2, "declined", "desk", None, Avoid("desk", SOON)),
     "superseded": jobs.Over(2, "superseded", "desk"),
+    "failed once": jobs.Over(2, "failed", "desk", SOON, again=True),
     "succeeded": jobs.Succeeded(2),
     "kill": jobs.Kill(),
     "hold": jobs.Hold("failed builds"),
+    "by hand": jobs.Hold("held by ana", "hand"),
+    "release": jobs.Release(),
+    "to wait": jobs.Release(("mesh",)),
+    "retry": jobs.Retry(),
+    "unmet": jobs.Unmet(("grid",)),
+    "met": jobs.Unmet(()),
 }
 
-HEAD = "Waiting Queued Active Two Held Exported Succeeded Failed Killed"
+HEAD = "Waiting Queued Active Two Held Stuck Exported Succeeded Failed Killed"
 TABLE = """
-placed     | !      Active    !         !         !         !      !      !         !
-doubted    | !      !         Queued    Active    !         !      -      -         -
-found      | !      Active    ~         ~         -         !      -      -         -
-failed     | !      +f        failed+f  Active+f  -         !      -      -         -
-crashed    | !      +c        Queued+c  Active+c  -         !      -      -         -
-evicted    | !      +e        Queued+e  Active+e  -         !      -      -         -
-lost       | !      ~         Queued    Active    -         !      -      -         -
-declined   | !      ~         Queued    Active    -         !      -      -         -
-superseded | !      ~         Queued    Active    -         !      -      -         -
-succeeded  | !      succeeded succeeded succeeded succeeded !      ~      succeeded ~
-kill       | killed killed    kill      kill      killed    killed -      -         -
-hold       | Held   Held      !         !         -         Held   -      -         -
+placed      | !      Active    !         !         !         !         !      !      !         !
+doubted     | !      !         Queued    Active    !         !         !      -      -         -
+found       | !      Active    ~         ~         Active+h  ~         !      -      -         -
+failed      | !      +f        failed+f  Active+f  -         -         !      -      -         -
+failed once | !      +f        Queued+f  Active+f  -         -         !      -      -         -
+crashed     | !      +c        Queued+c  Active+c  -         -         !      -      -         -
+evicted     | !      +e        Queued+e  Active+e  -         -         !      -      -         -
+lost        | !      ~         Queued    Active    -         -         !      -      -         -
+declined    | !      ~         Queued    Active    -         -         !      -      -         -
+superseded  | !      ~         Queued    Active    -         -         !      -      -         -
+succeeded   | !      succeeded succeeded succeeded succeeded succeeded !      ~      succeeded ~
+kill        | killed killed    kill      kill      killed    killed    killed -      -         -
+hold        | Held   Held      ~         ~         ~         ~         Held   -      -         -
+by hand     | Held   Held      +h        +h        ~         Held      Held   -      -         -
+release     | ~      ~         ~         ~         Queued    Queued    Queued -      -         -
+to wait     | ~      ~         ~         ~         Waiting   Queued    Queued -      -         -
+retry       | -      -         -         -         -         -         -      Queued Queued    Queued
+unmet       | Waiting -        -         -         ~         Waiting   -      -      -         -
+met         | Queued -         -         -         ~         Queued    -      -      -         -
 """
 
 
@@ -94,6 +109,8 @@ def outcome(job: JobRecord, event: Event) -> str:
         word = new.state.outcome if isinstance(new.state, Done) else type(new.state).__name__
     elif new.killed and not job.killed:
         word = "kill"
+    if new.hold and not job.hold:
+        word += "+h"
     counted = [
         letter
         for letter, counter in (("f", "failures"), ("c", "crashes"), ("e", "evictions"))
@@ -169,3 +186,34 @@ def test_a_back_off_and_whom_to_avoid_are_kept() -> None:
     later = replace(SOON, boot=99.0)
     job = after(job, jobs.Placed(3), jobs.Over(3, "lost", "desk", later, Avoid("desk", later)))
     assert job.state == Queued(later, (Avoid("desk", later),))
+
+
+def test_a_hold_while_it_runs_holds_it_once_it_would_start_again() -> None:
+    job = after(make(Active((2,))), EVENTS["by hand"])
+    assert job.state == Active((2,))
+    for ends in ("evicted", "lost", "declined", "crashed", "failed once"):
+        held = after(job, EVENTS[ends])
+        assert (held.state, held.hold) == (Held("held by ana", "hand"), "")
+    assert after(job, jobs.Doubted(2)).state == Held("held by ana", "hand")
+    assert after(job, EVENTS["succeeded"]).state == Done("succeeded", 2)
+    assert after(job, EVENTS["failed"]).state == Done("failed", 2)
+    assert after(job, EVENTS["release"], EVENTS["evicted"]).state == Queued()
+
+
+def test_a_held_job_whose_silent_run_is_found_goes_on_and_stays_held_for_later() -> None:
+    job = after(make(Active((2,))), EVENTS["by hand"], EVENTS["doubted"], EVENTS["found"])
+    assert (job.state, job.hold) == (Active((2,)), "held by ana")
+
+
+def test_a_retry_counts_anew_but_never_gives_a_number_twice() -> None:
+    job = after(make(Active((2,))), EVENTS["crashed"], jobs.Placed(3))
+    job = after(job, jobs.Over(3, "failed", "desk"), jobs.Retry())
+    assert (job.state, job.attempts, job.earlier) == (Queued(), 3, 3)
+    assert (job.failures, job.crashes, job.evictions, job.crashed_on) == (0, 0, 0, ())
+    killed = after(make(Queued()), jobs.Kill(), jobs.Retry())
+    assert (killed.state, killed.killed) == (Queued(), False)
+
+
+def test_what_crashed_everywhere_starts_from_nought_when_released() -> None:
+    job = replace(make(Held("a, b, c all died", "crashes")), crashed_on=("a", "b", "c"))
+    assert after(job, jobs.Release()).crashed_on == ()

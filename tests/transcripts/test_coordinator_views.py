@@ -77,7 +77,7 @@ def test_nobody_has_joined(office: FakeCoordinator) -> None:
     ("wishes", "reason"),
     [
         ({"cpus": 8}, "desk has 2 of the 8 cores it needs"),
-        ({"memory": 1 << 40}, "desk has too little memory"),
+        ({"memory": 1 << 40}, "desk has 8.0 GiB of the 1.0 TiB of memory it needs"),
         ({"capabilities": ("gpu",)}, "desk has no gpu"),
     ],
 )

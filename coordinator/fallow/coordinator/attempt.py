@@ -74,9 +74,9 @@ class Stop(Struct, frozen=True, gc=False):
 
 
 class Kept(Struct, frozen=True, gc=False):
-    """Its outcome is in the results tree."""
+    """Its outcome is in the results tree; or it was evicted, and its checkpoint is here."""
 
-    outcome: Literal["result", "failed"]
+    outcome: Literal["result", "failed", "checkpoint"]
 
 
 class Unusable(Struct, frozen=True, gc=False):
@@ -113,6 +113,7 @@ _HOW: dict[StopReason, How] = {
     "superseded": "superseded",
     "evict": "evicted",
     "lost": "lost",
+    "run_time": "failed",
 }
 
 
@@ -182,6 +183,8 @@ def _gone(record: AttemptRecord, event: SeenFinished, wall: float) -> Change | N
     if not event.wanted:
         return Change(_end(record, "superseded", wall), "superseded")
     match run.exit:
+        case Stopped("evict" | "run_time") if run.manifest is not None:
+            return None
         case Stopped(why):
             # Its workstation stopped it for reasons of its own.
             return Change(_end(record, "evicted" if why == "evict" else "lost", wall), "discarded")
@@ -247,6 +250,9 @@ def _stopped(record: AttemptRecord, event: Event, wall: float) -> Change:
     state = record.state
     assert type(state) is Stopping
     seen = type(event) in {SeenFinished, SeenDeclined}
+    if type(event) is SeenFinished and state.why == "evict":
+        # Its checkpoint is collected first; or it had ended by itself, and has its result.
+        return _finish(record, event, wall)
     if type(event) is SeenFinished:
         run = event.run
         record = replace(record, exit=run.exit, started=run.started, ended=run.ended)
@@ -254,6 +260,8 @@ def _stopped(record: AttemptRecord, event: Event, wall: float) -> Change:
 
 
 def _kept(record: AttemptRecord, event: Kept, wall: float) -> Change:
+    if event.outcome == "checkpoint":
+        return Change(_end(record, "evicted", wall), "kept")
     if event.outcome == "result":
         return Change(_end(record, "succeeded", wall), "committed")
     how: How = "crashed" if type(record.exit) is Crashed else "failed"
@@ -261,6 +269,9 @@ def _kept(record: AttemptRecord, event: Kept, wall: float) -> Change:
 
 
 def _unusable(record: AttemptRecord, event: Unusable, wall: float) -> Change:
+    if is_evicted(record):
+        # It cost the job nothing to be evicted, and now it just starts anew.
+        return Change(_end(record, "evicted", wall, event.text), "discarded")
     return Change(_end(record, "failed", wall, event.text), "discarded")
 
 
@@ -332,3 +343,8 @@ STALE: frozenset[tuple[type, type]] = frozenset(
 def is_success(record: AttemptRecord) -> bool:
     """Whether its program ended by itself with code 0."""
     return record.exit == Exited(0)
+
+
+def is_evicted(record: AttemptRecord) -> bool:
+    """Whether its workstation, or we, sent it elsewhere before it had ended by itself."""
+    return record.exit == Stopped("evict")

@@ -4,14 +4,28 @@ Not the shell (`server`): nothing here reads a clock or touches a socket or a di
 saves all of a Step before it sends or does any of it, and calls `plan` once per turn of its loop.
 """
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
-from fallow.coordinator import asking, hearing, invariants, lookup, placing, status
+from fallow.coordinator import (
+    asking,
+    changing,
+    checkpoints,
+    following,
+    hearing,
+    invariants,
+    lookup,
+    placing,
+    status,
+    why,
+)
 from fallow.coordinator import attempt as attempts
 from fallow.coordinator.attempt import is_over
 from fallow.coordinator.events import (
     AgentSaid,
     Answer,
+    CheckpointKept,
     ClientAsked,
     CommitFailed,
     CommitIncomplete,
@@ -32,24 +46,32 @@ from fallow.coordinator.lives import (
 )
 from fallow.coordinator.records import (
     AttemptRecord,
+    BuildRecord,
     Done,
     JobRecord,
     Loaded,
     NodeRecord,
+    Stopping,
 )
 from fallow.coordinator.world import LiveBatch, World
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import (
     ClientReply,
+    Drain,
+    Hold,
     JobSpec,
     Kill,
     Missing,
     Nodes,
     NodesReply,
+    Release,
     Remove,
+    Retry,
     Status,
     StatusReply,
+    Undrain,
+    Why,
 )
 from fallow.shared.moments import Moment
 from fallow.shared.sweep import Expansion
@@ -92,8 +114,10 @@ class Core:
             for job in ordered:
                 if type(job.state) is Done and job.state.outcome == "succeeded":
                     self._count_success(batch, job)
+        for checkpoint in loaded.checkpoints:
+            world.checkpoints[checkpoint.job] = checkpoint
         for build in loaded.builds:
-            if build.node in world.nodes:
+            if build.node in world.nodes and not _is_outdated(world, build):
                 world.nodes[build.node].builds[build.batch] = build
             if build.log is not None and build.batch in world.batches:
                 world.do(hearing.keep_log(world, build))
@@ -102,6 +126,8 @@ class Core:
                 world.charge(attempt)
             else:
                 placing.watch(world, attempt, now)
+        for batch in list(world.batches.values()):
+            following.look(world, batch, now)
         return world.drain()
 
     def handle(self, event: Event, now: Moment) -> Step:
@@ -113,7 +139,7 @@ class Core:
         match event:
             case AgentSaid(name, message):
                 hearing.hear(self.world, name, message, now)
-            case Committed() | CommitIncomplete() | CommitFailed():
+            case Committed() | CheckpointKept() | CommitIncomplete() | CommitFailed():
                 self._on_commit(event, now)
             case ClientAsked():
                 self._on_question(event, now)
@@ -125,6 +151,7 @@ class Core:
                 self._on_revoked(name, now)
             case Expired():
                 self._on_expired(now)
+        following.settle(self.world, now)
         return self.world.drain()
 
     def plan(self, now: Moment) -> Step:
@@ -164,7 +191,9 @@ class Core:
 
     # --- events -----------------------------------------------------------------------------------
 
-    def _on_commit(self, event: Committed | CommitIncomplete | CommitFailed, now: Moment) -> None:
+    def _on_commit(
+        self, event: Committed | CheckpointKept | CommitIncomplete | CommitFailed, now: Moment
+    ) -> None:
         world = self.world
         if world.committing.get(event.attempt.job) == event.attempt:
             del world.committing[event.attempt.job]
@@ -175,6 +204,11 @@ class Core:
         match event:
             case Committed(_, outcome):
                 happen(world, record, attempts.Kept(outcome), now)
+                return
+            case CheckpointKept(_, manifest, files):
+                if attempts.is_evicted(record) and not is_over(record):
+                    checkpoints.keep(world, record.id, manifest, files)
+                    happen(world, record, attempts.Kept("checkpoint"), now)
                 return
             case CommitFailed(_, text, permanent):
                 batch = world.batches[job.id.batch]
@@ -191,20 +225,16 @@ class Core:
     def _on_question(self, event: ClientAsked, now: Moment) -> None:
         world, body = self.world, event.body
         match body:
-            case Kill() | Remove():
-                asking.end(world, event.reply, event.caller, body, now)
-                return
+            case Kill() | Remove() | Hold() | Release() | Retry() | Drain() | Undrain():
+                changing.change(world, event.reply, event.caller, body, now)
+            case Why(ref):
+                world.send(Answer(event.reply, _or_failed(lambda: why.why(world, ref, now))))
             case Nodes():
                 nodes = sorted(world.nodes.values(), key=lambda node: node.name)
                 shown = [status.node_status(world, node, now) for node in nodes]
                 world.send(Answer(event.reply, NodesReply(tuple(shown))))
             case Status():
-                answer: ClientReply
-                try:
-                    answer = self._status(body, now)
-                except FallowError as error:
-                    answer = asking.failed(error)
-                world.send(Answer(event.reply, answer))
+                world.send(Answer(event.reply, _or_failed(lambda: self._status(body, now))))
 
     def _status(self, body: Status, now: Moment) -> StatusReply:
         world = self.world
@@ -269,7 +299,7 @@ class Core:
             lost_after = world.batches[record.id.batch].record.lost_after
             silent_at = node.heard + lost_after
             if now.boot >= silent_at:
-                if not is_committing(world, record):
+                if not is_committing(world, record) and not _is_waited_for(world, record):
                     happen(world, record, attempts.Silent(), now)
                 # What is only doubted now may be found again, and be lost for good later.
                 silent_at = now.boot + lost_after
@@ -281,3 +311,22 @@ class Core:
         if record is not None:
             batch.successes += 1
             batch.success_seconds += record.run_seconds
+
+
+def _or_failed(answer: Callable[[], ClientReply]) -> ClientReply:
+    try:
+        return answer()
+    except FallowError as error:
+        return asking.failed(error)
+
+
+def _is_outdated(world: World, build: BuildRecord) -> bool:
+    """Whether it was built before everything was told to build it anew."""
+    batch = world.batches.get(build.batch)
+    return batch is not None and batch.rebuilt_key not in {None, build.key}
+
+
+def _is_waited_for(world: World, record: AttemptRecord) -> bool:
+    """Whether its batch would rather wait for the workstation than start it again."""
+    wishes = world.batches[record.id.batch].record.batch.on_lost
+    return wishes.then == "wait" and type(record.state) is not Stopping

@@ -17,6 +17,7 @@ from fallow.shared.messages import (
     Drain,
     Hello,
     Hold,
+    Input,
     Kill,
     Nodes,
     Release,
@@ -82,6 +83,14 @@ class Committed(Struct, frozen=True):
     outcome: Literal["result", "failed"]
 
 
+class CheckpointKept(Struct, frozen=True):
+    """What the evicted attempt saved of itself is here; `files` by places in the work folder."""
+
+    attempt: AttemptId
+    manifest: str
+    files: tuple[Input, ...]
+
+
 class CommitIncomplete(Struct, frozen=True):
     """These blobs of the attempt are not here; nothing was changed."""
 
@@ -121,6 +130,7 @@ Event: TypeAlias = (
     | Submission
     | ClientAsked
     | Committed
+    | CheckpointKept
     | CommitIncomplete
     | CommitFailed
     | NodeJoined
@@ -170,6 +180,16 @@ class Commit(Struct, frozen=True, kw_only=True):
     paused_seconds: float
 
 
+class KeepCheckpoint(Struct, frozen=True):
+    """Look whether all that this manifest lists is here, then post CheckpointKept.
+
+    Or post CommitIncomplete or CommitFailed.
+    """
+
+    attempt: AttemptId
+    manifest: str
+
+
 class KeepBuildLog(Struct, frozen=True):
     """Write this blob beside the jobs as `build_output_<node>.txt`."""
 
@@ -194,7 +214,7 @@ class DropOutputs(Struct, frozen=True):
     manifest: str
 
 
-Do: TypeAlias = Commit | KeepBuildLog | RemoveTree | DropOutputs
+Do: TypeAlias = Commit | KeepCheckpoint | KeepBuildLog | RemoveTree | DropOutputs
 
 
 class Step(Struct, frozen=True):

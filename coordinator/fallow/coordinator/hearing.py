@@ -147,6 +147,8 @@ def _hear_build(world: World, node: Workstation, build: BuildReport, now: Moment
     batch = world.batches.get(build.batch)
     if batch is None:
         return
+    if batch.rebuilt_key is not None and build.key != batch.rebuilt_key:
+        return  # built before everything was told to build it anew
     was = node.builds.get(build.batch)
     record = BuildRecord(
         batch=build.batch,

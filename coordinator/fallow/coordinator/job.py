@@ -17,6 +17,7 @@ from fallow.coordinator.records import (
     Done,
     Exported,
     Held,
+    HeldBy,
     How,
     JobRecord,
     JobState,
@@ -50,13 +51,17 @@ class Found(Struct, frozen=True, gc=False):
 
 
 class Over(Struct, frozen=True, gc=False):
-    """An attempt ended without a success; `not_before` and `avoid` are for the next one."""
+    """An attempt ended without a success; `not_before` and `avoid` are for the next one.
+
+    `again`: although it failed, the job has another try.
+    """
 
     attempt: int
     how: How
     node: str
     not_before: Deadline | None = None
     avoid: Avoid | None = None
+    again: bool = False
 
 
 class Succeeded(Struct, frozen=True, gc=False):
@@ -70,12 +75,31 @@ class Kill(Struct, frozen=True, gc=False):
 
 
 class Hold(Struct, frozen=True, gc=False):
-    """It cannot go on until a person says so; `why` is a sentence."""
+    """It is not to go on until a person says so; `why` is a sentence."""
 
     why: str
+    by: HeldBy = "other"
 
 
-Event: TypeAlias = Placed | Doubted | Found | Over | Succeeded | Kill | Hold
+class Release(Struct, frozen=True, gc=False):
+    """A person says so; `unmet` is what it still has to wait for."""
+
+    unmet: tuple[str, ...] = ()
+
+
+class Retry(Struct, frozen=True, gc=False):
+    """A person wants it tried anew, as if for the first time."""
+
+
+class Unmet(Struct, frozen=True, gc=False):
+    """Of what it follows, this has not succeeded yet, and may still."""
+
+    batches: tuple[str, ...]
+
+
+Event: TypeAlias = (
+    Placed | Doubted | Found | Over | Succeeded | Kill | Hold | Release | Retry | Unmet
+)
 Rule: TypeAlias = Callable[[JobRecord, Any], JobRecord]
 
 
@@ -103,9 +127,11 @@ def _doubt(job: JobRecord, event: Doubted) -> JobRecord:
     state = job.state
     assert type(state) is Active
     left: JobState | None = _without(state, event.attempt)
-    if left is None:
-        left = Done("killed", event.attempt) if job.killed else Queued(None, state.avoid)
-    return replace(job, state=left)
+    if left is not None:
+        return replace(job, state=left)
+    if job.killed:
+        return replace(job, state=Done("killed", event.attempt))
+    return _queue(job, Queued(None, state.avoid))
 
 
 def _find(job: JobRecord, event: Found) -> JobRecord:
@@ -115,25 +141,42 @@ def _find(job: JobRecord, event: Found) -> JobRecord:
     return replace(job, state=Active(tuple(sorted({*others, event.attempt})), state.avoid))
 
 
+def _find_held(job: JobRecord, event: Found) -> JobRecord:
+    state = job.state
+    assert type(state) is Held
+    if state.by != "hand":
+        return job  # it will be withdrawn
+    return replace(job, state=Active((event.attempt,)), hold=state.why)
+
+
 def _over(job: JobRecord, event: Over) -> JobRecord:
     state = job.state
     assert type(state) is Active
     job = _count(job, event)
-    return replace(job, state=_without(state, event.attempt) or _after_last(job, state, event))
+    left = _without(state, event.attempt)
+    return replace(job, state=left) if left is not None else _after_last(job, state, event)
 
 
-def _after_last(job: JobRecord, state: Active, event: Over) -> JobState:
-    """Where a job goes whose last live attempt has ended without a success."""
+def _after_last(job: JobRecord, state: Active, event: Over) -> JobRecord:
+    """A job whose last live attempt has ended without a success."""
     if job.killed:
-        return Done("killed", event.attempt)
-    if event.how == "failed":
-        return Done("failed", event.attempt)
+        return replace(job, state=Done("killed", event.attempt))
+    if event.how == "failed" and not event.again:
+        return replace(job, state=Done("failed", event.attempt), hold="")
     if event.how == "crashed" and len(job.crashed_on) >= POISON:
-        return Held(f"{', '.join(job.crashed_on)} all died while they ran it")
+        why = f"{', '.join(job.crashed_on)} all died while they ran it"
+        return replace(job, state=Held(why, "crashes"), hold="")
     avoid = state.avoid
     if event.avoid is not None:
         avoid = (*(each for each in avoid if each.node != event.avoid.node), event.avoid)
-    return Queued(event.not_before, avoid)
+    return _queue(job, Queued(event.not_before, avoid))
+
+
+def _queue(job: JobRecord, state: Queued) -> JobRecord:
+    """Ready for another attempt, unless somebody has held it meanwhile."""
+    if job.hold:
+        return replace(job, state=Held(job.hold, "hand"), hold="")
+    return replace(job, state=state)
 
 
 def _count(job: JobRecord, event: Over) -> JobRecord:
@@ -155,7 +198,7 @@ def _without(state: Active, attempt: int) -> Active | None:
 
 
 def _succeed(job: JobRecord, event: Succeeded) -> JobRecord:
-    return replace(job, state=Done("succeeded", event.attempt))
+    return replace(job, state=Done("succeeded", event.attempt), hold="")
 
 
 def _upgrade(job: JobRecord, event: Succeeded) -> JobRecord:
@@ -172,12 +215,69 @@ def _kill(job: JobRecord, event: Kill) -> JobRecord:
 
 
 def _hold(job: JobRecord, event: Hold) -> JobRecord:
-    return replace(job, state=Held(event.why))
+    return replace(job, state=Held(event.why, event.by))
+
+
+def _intend_hold(job: JobRecord, event: Hold) -> JobRecord:
+    return replace(job, hold=event.why) if event.by == "hand" and not job.killed else job
+
+
+def _drop_hold(job: JobRecord, event: Release) -> JobRecord:
+    return replace(job, hold="") if job.hold else job
+
+
+def _release(job: JobRecord, event: Release) -> JobRecord:
+    state = job.state
+    assert type(state) is Held
+    # Who releases what was held because of another batch does not want to wait for that.
+    waits = bool(event.unmet) and state.by != "after"
+    return replace(job, state=Waiting(event.unmet) if waits else Queued(), crashed_on=())
+
+
+def _hold_too(job: JobRecord, event: Hold) -> JobRecord:
+    """What waits for another batch's mending does not go on by itself any more."""
+    state = job.state
+    assert type(state) is Held
+    by_hand = event.by == "hand" and state.by == "after"
+    return replace(job, state=Held(event.why, event.by)) if by_hand else job
+
+
+def _take_back(job: JobRecord, event: Release) -> JobRecord:
+    return replace(job, state=Queued())
+
+
+def _retry(job: JobRecord, event: Retry) -> JobRecord:
+    return replace(
+        job,
+        state=Queued(),
+        failures=0,
+        crashes=0,
+        evictions=0,
+        killed=False,
+        crashed_on=(),
+        hold="",
+        earlier=job.attempts,
+    )
+
+
+def _wait(job: JobRecord, event: Unmet) -> JobRecord:
+    state = job.state
+    if type(state) is Held and state.by != "after":
+        return job
+    if type(state) is Waiting and state.batches == event.batches:
+        return job
+    return replace(job, state=Waiting(event.batches) if event.batches else Queued())
+
+
+def _unchanged(job: JobRecord, event: Release) -> JobRecord:
+    return job
 
 
 RULES: dict[tuple[type, type], Rule] = {
     (Waiting, Kill): _kill,
     (Waiting, Hold): _hold,
+    (Waiting, Release): _unchanged,
+    (Waiting, Unmet): _wait,
     (Queued, Placed): _place,
     (Queued, Found): _find,
     # A doubtful attempt turned out to be gone.
@@ -186,28 +286,48 @@ RULES: dict[tuple[type, type], Rule] = {
     (Queued, Succeeded): _succeed,
     (Queued, Kill): _kill,
     (Queued, Hold): _hold,
+    (Queued, Release): _unchanged,
     (Active, Doubted): _doubt,
     (Active, Found): _find,
     (Active, Over): _over,
     (Active, Succeeded): _succeed,
     (Active, Kill): _intend_kill,
+    # What runs goes on to its end; nothing starts after it.
+    (Active, Hold): _intend_hold,
+    (Active, Release): _drop_hold,
+    (Held, Found): _find_held,
     (Held, Succeeded): _succeed,
     (Held, Kill): _kill,
+    (Held, Hold): _hold_too,
+    (Held, Release): _release,
+    (Held, Unmet): _wait,
     (Exported, Kill): _kill,
     (Exported, Hold): _hold,
+    (Exported, Release): _take_back,
     (Done, Succeeded): _upgrade,
+    (Done, Retry): _retry,
 }
 
 STALE: frozenset[tuple[type, type]] = frozenset(
     {
         # Doubtful attempts outlive the state of their job; when found, they are withdrawn.
-        (Held, Found),
         (Held, Over),
-        (Held, Hold),
         (Done, Doubted),
         (Done, Found),
         (Done, Over),
         (Done, Kill),
         (Done, Hold),
+        (Done, Release),
+        # Only what is over can be tried anew.
+        (Waiting, Retry),
+        (Queued, Retry),
+        (Active, Retry),
+        (Held, Retry),
+        (Exported, Retry),
+        # Told to all jobs of a batch, whatever has become of them.
+        (Queued, Unmet),
+        (Active, Unmet),
+        (Exported, Unmet),
+        (Done, Unmet),
     }
 )

@@ -6,10 +6,18 @@ Not the tables (`attempt`, `job`), nor where the events come from (`hearing`, `a
 from msgspec.structs import replace
 
 from fallow.coordinator import attempt as attempts
+from fallow.coordinator import checkpoints
 from fallow.coordinator import job as jobs
 from fallow.coordinator import node as nodes
-from fallow.coordinator.attempt import Impossible, Order, is_over, is_success, takes_room
-from fallow.coordinator.events import Commit, DropOutputs, ToNode
+from fallow.coordinator.attempt import (
+    Impossible,
+    Order,
+    is_evicted,
+    is_over,
+    is_success,
+    takes_room,
+)
+from fallow.coordinator.events import Commit, DropOutputs, KeepCheckpoint, ToNode
 from fallow.coordinator.node import Workstation
 from fallow.coordinator.records import (
     AttemptRecord,
@@ -34,6 +42,8 @@ LOST_BACK_OFF = 1.0
 DECLINED_BACK_OFF = 2.0
 """Seconds after the first time; each further time doubles them, up to LONGEST_BACK_OFF."""
 LONGEST_BACK_OFF = 300.0
+LONGEST_RETRY = 3600.0
+"""Seconds before a failed job is tried again are doubled up to this, if not asked for longer."""
 OWN_FAULTS: tuple[DeclineReason, ...] = ("staging", "sandbox")
 """Of a workstation that gives jobs back for these, none can be expected to run."""
 LOST_OFTEN = 3
@@ -84,6 +94,7 @@ def happen_to_job(world: World, job: JobRecord, event: jobs.Event, now: Moment) 
     batch = world.batches[job.id.batch]
     if new.state != job.state:
         if type(new.state) is Done:
+            checkpoints.drop(world, new.id)
             world.say(now.wall, "done", batch, new, text=new.state.outcome)
         elif type(new.state) is Held:
             world.say(now.wall, "held", batch, new, text=new.state.why)
@@ -170,9 +181,18 @@ def _fail(world: World, job: JobRecord, record: AttemptRecord, now: Moment) -> N
         not_before = world.deadline(seconds, now)
         if _times(world, job, "lost", record.node) >= LOST_OFTEN:
             avoid = Avoid(record.node, world.deadline(seconds + LONGEST_BACK_OFF, now))
-    elif state.how == "failed":
+    again = False
+    if state.how in {"failed", "crashed"}:
+        # What it went on from may be why: the next one starts anew.
+        checkpoints.drop(world, job.id)
+    if state.how == "failed":
         _watch_quick_failures(world, record, now)
-    over = jobs.Over(record.id.number, state.how, record.node, not_before, avoid)
+        wish = world.batches[record.id.batch].record.batch.on_failure
+        again = job.failures < wish.retries
+        if again:
+            seconds = _back_off(wish.back_off, job.failures + 1, LONGEST_RETRY)
+            not_before = world.deadline(seconds, now)
+    over = jobs.Over(record.id.number, state.how, record.node, not_before, avoid, again)
     happen_to_job(world, job, over, now)
 
 
@@ -180,11 +200,12 @@ def _times(world: World, job: JobRecord, how: str, node: str | None = None) -> i
     return sum(
         type(each.state) is Ended and each.state.how == how and node in {None, each.node}
         for each in world.attempts_of(job)
+        if each.id.number > job.earlier
     )
 
 
-def _back_off(first: float, times: int) -> float:
-    return min(first * 2.0 ** min(max(times, 1) - 1, 20), LONGEST_BACK_OFF)
+def _back_off(first: float, times: int, longest: float = LONGEST_BACK_OFF) -> float:
+    return min(first * 2.0 ** min(max(times, 1) - 1, 20), max(longest, first))
 
 
 def _watch_quick_failures(
@@ -236,13 +257,18 @@ def assign(world: World, node: Workstation, record: AttemptRecord, now: Moment) 
     assert session is not None
     said = session.said[record.id] = session.number_next(now)
     spec = spec_of(world.batches[record.id.batch], record)
+    spec = replace(spec, saved=checkpoints.files_of(world, record.id.job))
     world.send(ToNode(node.name, Assign(said.n, record.id, spec)))
 
 
 def spec_of(batch: LiveBatch, record: AttemptRecord) -> JobSpec:
     """What the attempt is to run."""
     memory = None if record.whole else record.memory
-    return batch.specifications.job(record.id.index, batch.record.owner, record.cpus, memory)
+    spec = batch.specifications.job(record.id.index, batch.record.owner, record.cpus, memory)
+    build = spec.build
+    if build is not None and batch.rebuilt_key is not None:
+        build = replace(build, key=batch.rebuilt_key)
+    return replace(spec, build=build, gpus=record.gpus, disk=record.disk or None)
 
 
 def withdraw(world: World, name: str, id: AttemptId, why: StopReason, now: Moment) -> None:
@@ -260,6 +286,10 @@ def _commit(world: World, record: AttemptRecord) -> None:
     state = record.state
     assert type(state) is Collecting
     world.committing[job.id] = record.id
+    if is_evicted(record):
+        assert state.manifest is not None
+        world.do(KeepCheckpoint(record.id, state.manifest))
+        return
     batch = world.batches[job.id.batch].record
     world.do(
         Commit(

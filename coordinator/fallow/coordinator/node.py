@@ -13,7 +13,7 @@ from fallow.coordinator.records import AttemptRecord, BuildRecord, NodeRecord
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import Report, RunReport
 from fallow.shared.moments import Moment
-from fallow.shared.runs import RunState, Verdict
+from fallow.shared.runs import Reason, RunState, Verdict
 
 REPORT_EVERY = 3.0
 """Seconds between Reports where nothing changes."""
@@ -140,37 +140,42 @@ class Workstation:
         """Whether it has a session and was heard of lately."""
         return self.session is not None and now.boot - self.heard < QUIET_AFTER
 
-    def closed(self, now: Moment) -> str | None:
+    def closed(self, now: Moment) -> Reason | None:
         """Why no new job may start here now, as the end of a sentence; None when one may."""
         if self.record.revoked is not None:
-            return "is no longer part of the group"
+            return Reason("revoked", "is no longer part of the group")
         if not self.is_online(now):
-            return "is offline"
-        if self.verdict is None:
-            return "has only just connected"
-        if not self.verdict.accepts:
-            return (
-                f"does not take jobs now: {self.verdict.why}"
-                if self.verdict.why
-                else ("does not take jobs now")
-            )
+            return Reason("offline", "is offline")
+        if self.record.drained:
+            return Reason("drained", f"is drained by {self.record.drained}")
+        verdict = self.verdict
+        if verdict is None:
+            return Reason("connecting", "has only just connected")
+        if not verdict.accepts:
+            kind = verdict.reasons[0].kind if verdict.reasons else verdict.kind
+            why = f": {verdict.why}" if verdict.why else ""
+            return Reason(kind, f"does not take jobs now{why}", verdict.until)
         if not self.accepting:
-            return "takes no new jobs"
+            return Reason("finish", "takes no new jobs")
         if self.is_quarantined(now):
-            return "failed many jobs one after the other and is left alone for a while"
+            text = "failed many jobs one after the other and is left alone for a while"
+            return Reason("quarantined", text)
         if self.strays:
-            return "is ending a job that is not wanted any more"
+            return Reason("ending", "is ending a job that is not wanted any more")
         return None
 
     def is_quarantined(self, now: Moment) -> bool:
         return self.quarantined is not None and now.boot < self.quarantined
 
     def state(self, now: Moment) -> str:
-        """One word: revoked, offline, quarantined, paused, running, finishing or idle."""
+        """One word: revoked, offline, draining, drained, quarantined, paused, running, finishing
+        or idle."""
         if self.record.revoked is not None:
             return "revoked"
         if not self.is_online(now):
             return "offline"
+        if self.record.drained:
+            return "draining" if self.attempts else "drained"
         if self.is_quarantined(now):
             return "quarantined"
         if self.verdict is not None and not self.verdict.runs:
@@ -185,10 +190,13 @@ class Workstation:
         if resources is None:
             return None
         cpus, memory = resources.cpus, resources.memory
+        gpus, disk = resources.gpus, resources.disk
         for attempt in self.attempts.values():
             if takes_room(attempt):
                 cpus -= attempt.cpus
                 memory -= attempt.memory
+                gpus -= attempt.gpus
+                disk -= attempt.disk
         built = [uid for uid, build in self.builds.items() if build.state != "failed"]
         if self.last_batch in built:
             built.remove(self.last_batch)
@@ -205,6 +213,11 @@ class Workstation:
             failed_builds=frozenset(
                 uid for uid, build in self.builds.items() if build.state == "failed"
             ),
+            gpus=resources.gpus,
+            disk=resources.disk,
+            free_gpus=gpus,
+            free_disk=disk,
+            not_from=frozenset(resources.not_from),
         )
 
 

@@ -40,8 +40,10 @@ def _place(world: World, placement: Placement, now: Moment) -> None:
         id=AttemptId(job.id.batch, job.id.index, job.attempts + 1),
         node=placement.node,
         state=Assigned(),
-        cpus=placement.cpus,
-        memory=placement.memory,
+        cpus=placement.room.cpus,
+        memory=placement.room.memory,
+        gpus=placement.room.gpus,
+        disk=placement.room.disk,
         whole=placement.whole,
         assigned=now.wall,
     )
@@ -70,4 +72,4 @@ def _hold_unbuildable(world: World, group: Group, now: Moment) -> None:
     for index in list(group.jobs):
         job = world.job(JobId(group.batch, index))
         if job is not None and type(job.state) is Queued:
-            happen_to_job(world, job, jobs.Hold(why), now)
+            happen_to_job(world, job, jobs.Hold(why, "build"), now)

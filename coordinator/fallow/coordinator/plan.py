@@ -2,21 +2,42 @@
 
 Not the queue (`queue`) and not the lives of jobs: it reads a view and returns placements. Its work
 grows with placements, groups and open workstations, never with the number of queued jobs.
+
+The order: first the owner who used least of late (`fairshare`), so that nobody gains by calling all
+their jobs urgent; then that owner's priority; then what the workstation has built already; then the
+oldest batch. A workstation stays with an owner it has built for until others are AFFINITY behind.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from fallow.coordinator.fairshare import LIVE_WEIGHT
+from fallow.shared import units
 from fallow.shared.ids import JobId
+from fallow.shared.runs import Reason
+
+AFFINITY = 3600.0
+"""Processor-seconds of others' waiting that a build which is there already is worth."""
+
+
+class Room(NamedTuple):
+    """Processors, bytes of memory, GPUs and bytes of disk."""
+
+    cpus: int
+    memory: int
+    gpus: int = 0
+    disk: int = 0
 
 
 class Group(Struct, frozen=True, gc=False):
     """Queued jobs of one batch that differ in nothing the planner looks at.
 
-    `jobs` are indices in falling order, so that the next one stands last. `cpus` and `memory`
-    (bytes) are what each job asks for; with neither, a job takes the whole workstation.
+    `jobs` are indices in falling order, so that the next one stands last. `cpus`, `memory` and
+    `disk` (bytes) and `gpus` are what each job asks for; with neither processors nor memory, a job
+    takes all of these that the workstation has. Of an owner's groups a higher `priority` goes
+    first.
     """
 
     batch: str
@@ -27,17 +48,20 @@ class Group(Struct, frozen=True, gc=False):
     memory: int | None = None
     capabilities: tuple[str, ...] = ()
     avoid: frozenset[str] = frozenset()
+    gpus: int = 0
+    disk: int = 0
+    priority: int = 0
 
 
 class Seat(Struct, frozen=True, gc=False):
     """A workstation as the planner sees it.
 
-    `closed` is a sentence why nothing may start there now, None when it is open; `affine` the
-    batches it stays with, the one of its last job first.
+    `closed` says why nothing may start there now, None when it is open; `affine` the batches it
+    stays with, the one of its last job first; `not_from` the people whose jobs it does not run.
     """
 
     name: str
-    closed: str | None
+    closed: Reason | None
     cpus: int
     memory: int
     free_cpus: int
@@ -45,59 +69,79 @@ class Seat(Struct, frozen=True, gc=False):
     capabilities: frozenset[str] = frozenset()
     affine: tuple[str, ...] = ()
     failed_builds: frozenset[str] = frozenset()
+    gpus: int = 0
+    disk: int = 0
+    free_gpus: int = 0
+    free_disk: int = 0
+    not_from: frozenset[str] = frozenset()
 
 
 class Placement(Struct, frozen=True, gc=False):
-    """Start this job there, with so many processors and bytes; `whole`: with all it has."""
+    """Start this job there, with so much of it; `whole`: with all its processors and memory."""
 
     job: JobId
     node: str
-    cpus: int
-    memory: int
+    room: Room
     whole: bool
 
 
-def needs(group: Group, seat: Seat) -> tuple[int, int]:
-    """Processors and bytes one job of the group takes there.
+def needs(group: Group, seat: Seat) -> Room:
+    """What one job of the group takes there.
 
     A job that names processors but no memory takes its share of the memory, so that several fit;
     one that names memory only, or nothing, takes all processors.
     """
     cpus = group.cpus if group.cpus is not None else seat.cpus
-    if group.memory is not None:
-        return cpus, group.memory
-    if group.cpus is None:
-        return cpus, seat.memory
-    return cpus, seat.memory * min(cpus, seat.cpus) // max(seat.cpus, 1)
+    memory = group.memory
+    if memory is None:
+        memory = seat.memory
+        if group.cpus is not None:
+            memory = memory * min(cpus, seat.cpus) // max(seat.cpus, 1)
+    return Room(cpus, memory, group.gpus, group.disk)
 
 
-def unfit(group: Group, seat: Seat) -> str | None:
+def unfit(group: Group, seat: Seat) -> Reason | None:
     """Why this workstation could never run such a job, however idle; None when it could."""
+    if group.owner in seat.not_from:
+        return Reason("not_from", f"does not run jobs of {group.owner}")
     lacking = [word for word in group.capabilities if word not in seat.capabilities]
     if lacking:
-        return f"has no {' or '.join(lacking)}"
-    cpus, memory = needs(group, seat)
-    if cpus > seat.cpus:
-        return f"has {seat.cpus} of the {cpus} cores it needs"
-    if memory > seat.memory:
-        return "has too little memory"
+        return Reason("capability", f"has no {' or '.join(lacking)}")
+    wanted = needs(group, seat)
+    if wanted.cpus > seat.cpus:
+        return Reason("cpus", f"has {seat.cpus} of the {wanted.cpus} cores it needs")
+    if wanted.memory > seat.memory:
+        offer = units.about_size(seat.memory)
+        text = f"has {offer} of the {units.about_size(wanted.memory)} of memory it needs"
+        return Reason("memory", text)
+    if wanted.gpus > seat.gpus:
+        return Reason("gpus", f"has {seat.gpus or 'none'} of the {wanted.gpus} GPUs it needs")
+    if wanted.disk > seat.disk:
+        offer = units.about_size(seat.disk)
+        text = f"has {offer} of the {units.about_size(wanted.disk)} of disk it needs"
+        return Reason("disk", text)
     return None
 
 
-def obstacle(group: Group, seat: Seat) -> str | None:
+def obstacle(group: Group, seat: Seat) -> Reason | None:
     """The first reason why a job of the group cannot start there now, None when it can."""
     reason = unfit(group, seat)
     if reason is not None:
         return reason
     if group.batch in seat.failed_builds:
-        return "could not build it"
+        return Reason("build", "could not build it")
     if seat.closed is not None:
         return seat.closed
     if group.avoid and seat.name in group.avoid:
-        return "gave it back a moment ago"
-    cpus, memory = needs(group, seat)
-    if cpus > seat.free_cpus or memory > seat.free_memory:
-        return "is at work on other jobs"
+        return Reason("gave_back", "gave it back a moment ago")
+    wanted = needs(group, seat)
+    if (
+        wanted.cpus > seat.free_cpus
+        or wanted.memory > seat.free_memory
+        or wanted.gpus > seat.free_gpus
+        or wanted.disk > seat.free_disk
+    ):
+        return Reason("busy", "is at work on other jobs")
     return None
 
 
@@ -106,9 +150,8 @@ def plan(
 ) -> tuple[Placement, ...]:
     """Placements, in the order in which they are to be made.
 
-    `used` is what each owner's use of late counts (see `fairshare`), live processors included. A
-    workstation stays with the batch it works for; else the owner who used least is served, and
-    the oldest of that owner's batches. Every open workstation takes one job per round.
+    `used` is what each owner's use of late counts (see `fairshare`), live processors included.
+    Every open workstation takes one job per round.
     """
     open_seats = [seat for seat in seats if seat.closed is None and seat.free_cpus > 0]
     if not groups or not open_seats:
@@ -125,57 +168,81 @@ def plan(
                 continue
             group = groups[best]
             taken[best] += 1
-            cpus, memory = needs(group, seat)
-            placements.append(
-                Placement(
-                    JobId(group.batch, group.jobs[-taken[best]]),
-                    seat.name,
-                    cpus,
-                    memory,
-                    group.cpus is None and group.memory is None,
-                )
-            )
-            spent[group.owner] = spent.get(group.owner, 0.0) + cpus * LIVE_WEIGHT
-            left = shrink(seat, cpus, memory)
+            room = needs(group, seat)
+            job = JobId(group.batch, group.jobs[-taken[best]])
+            whole = group.cpus is None and group.memory is None
+            placements.append(Placement(job, seat.name, room, whole))
+            spent[group.owner] = spent.get(group.owner, 0.0) + room.cpus * LIVE_WEIGHT
+            left = shrink(seat, room)
             if left.free_cpus > 0:
                 again.append(left)
         open_seats = again
     return tuple(placements)
 
 
+class _First(NamedTuple):
+    """What an owner would start on a workstation next, and where it stands among the groups."""
+
+    rank: tuple[int, int, int, int]
+    at: int
+
+
 def _choose(
     groups: Sequence[Group], taken: Sequence[int], seat: Seat, spent: Mapping[str, float]
 ) -> int | None:
-    best: int | None = None
-    best_key = (0, 0.0, 0, 0)
+    """The group whose next job starts here, None when no job can."""
     affine = seat.affine
+    firsts: dict[str, _First] = {}
+    near: set[str] = set()
     for at, group in enumerate(groups):
         if taken[at] >= len(group.jobs):
             continue
-        first = group.jobs[-1 - taken[at]]
-        near = affine.index(group.batch) if group.batch in affine else len(affine)
-        key = (near, spent.get(group.owner, 0.0), group.order, first)
-        if (best is None or key < best_key) and obstacle(group, seat) is None:
-            best, best_key = at, key
-    return best
+        built = affine.index(group.batch) if group.batch in affine else len(affine)
+        rank = (-group.priority, built, group.order, group.jobs[-1 - taken[at]])
+        owner = group.owner
+        first = firsts.get(owner)
+        leads = first is None or rank < first.rank
+        brings_near = built < len(affine) and owner not in near
+        if (leads or brings_near) and obstacle(group, seat) is None:
+            if leads:
+                firsts[owner] = _First(rank, at)
+            if brings_near:
+                near.add(owner)
+    if not firsts:
+        return None
+    if len(firsts) == 1:
+        return next(iter(firsts.values())).at
+    owner = min(
+        firsts,
+        key=lambda each: (
+            spent.get(each, 0.0) - (AFFINITY if each in near else 0.0),
+            firsts[each].rank,
+        ),
+    )
+    return firsts[owner].at
 
 
-def shrink(seat: Seat, cpus: int, memory: int) -> Seat:
+def shrink(seat: Seat, room: Room) -> Seat:
     """The workstation after one more job was placed there."""
     return Seat(
         seat.name,
         seat.closed,
         seat.cpus,
         seat.memory,
-        seat.free_cpus - cpus,
-        seat.free_memory - memory,
+        seat.free_cpus - room.cpus,
+        seat.free_memory - room.memory,
         seat.capabilities,
         seat.affine,
         seat.failed_builds,
+        seat.gpus,
+        seat.disk,
+        seat.free_gpus - room.gpus,
+        seat.free_disk - room.disk,
+        seat.not_from,
     )
 
 
-def explain(group: Group, seats: Iterable[Seat]) -> tuple[tuple[str, str], ...]:
+def explain(group: Group, seats: Iterable[Seat]) -> tuple[tuple[str, Reason], ...]:
     """(workstation, reason) for each that cannot start a job of the group now, by name."""
     found = []
     for seat in sorted(seats, key=lambda seat: seat.name):

@@ -14,6 +14,8 @@ class Kind(NamedTuple):
 
     cpus: int | None
     memory: int | None
+    gpus: int = 0
+    disk: int = 0
     avoid: tuple[str, ...] = ()
 
 

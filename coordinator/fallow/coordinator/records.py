@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from fallow.shared.batch import Batch
 from fallow.shared.ids import AttemptId, JobId
-from fallow.shared.messages import Content, Resources
+from fallow.shared.messages import Content, Input, Resources
 from fallow.shared.moments import Deadline
 from fallow.shared.runs import Exit, StopReason
 
@@ -45,10 +45,15 @@ class Active(Struct, frozen=True, tag="active", gc=False):
     avoid: tuple[Avoid, ...] = ()
 
 
+HeldBy = Literal["hand", "crashes", "build", "after", "other"]
+"""What held a job: a person, its crashes, its build, a batch that it follows."""
+
+
 class Held(Struct, frozen=True, tag="held", gc=False):
     """Stopped until a person says otherwise; `why` is a sentence."""
 
     why: str
+    by: HeldBy = "other"
 
 
 class Exported(Struct, frozen=True, tag="exported", gc=False):
@@ -132,7 +137,9 @@ class BatchRecord(Struct, frozen=True, kw_only=True):
     """One batch. Key: `uid` (8 letters and digits, never reused); unique: (namespace, name).
 
     `submitted` is wall-clock seconds, `lost_after` the seconds of silence after which another
-    attempt may start, `once` the client's random word for this submission.
+    attempt may start, `once` the client's random word for this submission. `after` are the
+    full references of what must have succeeded before, `rebuilds` counts how often every
+    workstation was told to build it anew.
     """
 
     uid: str
@@ -145,13 +152,16 @@ class BatchRecord(Struct, frozen=True, kw_only=True):
     contents: dict[str, tuple[Content, ...]]
     once: str
     lost_after: float = 1800.0
+    after: tuple[str, ...] = ()
+    rebuilds: int = 0
 
 
 class JobRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One job. Key: `id`. `attempts` is the highest attempt number given out so far.
 
-    `killed` is the saved intention of a kill; `crashed_on` the different workstations that died
-    under it.
+    `killed` is the saved intention of a kill, `hold` that of a hold: a sentence, "" for none;
+    `crashed_on` the different workstations that died under it. Attempts up to the number `earlier`
+    were made before it was last tried anew; no counter here counts them.
     """
 
     id: JobId
@@ -163,14 +173,16 @@ class JobRecord(Struct, frozen=True, kw_only=True, gc=False):
     evictions: int = 0
     killed: bool = False
     crashed_on: tuple[str, ...] = ()
+    hold: str = ""
+    earlier: int = 0
 
 
 class AttemptRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One attempt. Key: `id`.
 
-    `cpus` and `memory` (bytes) are what it was given, `whole` that this is the workstation's all;
-    `assigned` and `closed` wall-clock seconds
-    here, `started` and `ended` wall-clock seconds of its workstation, None where unknown.
+    `cpus`, `memory`, `disk` (bytes) and `gpus` are what it was given, `whole` that this is all the
+    processors and memory of the workstation; `assigned` and `closed` wall-clock seconds here,
+    `started` and `ended` wall-clock seconds of its workstation, None where unknown.
     `run_seconds` and `paused_seconds` are as last saved. `doubtful`: its workstation is silent, so
     another attempt may start, but this one may still win.
     """
@@ -180,6 +192,8 @@ class AttemptRecord(Struct, frozen=True, kw_only=True, gc=False):
     state: AttemptState
     cpus: int
     memory: int
+    gpus: int = 0
+    disk: int = 0
     whole: bool = False
     assigned: float
     exit: Exit | None = None
@@ -208,7 +222,8 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     """One workstation. Key: `name`. Wall-clock seconds.
 
     `sessions` counts the sessions opened so far, so that no number comes twice. `boot` is the id
-    of the computer's boot at the last Hello, `seen` the wall-clock time of that Hello.
+    of the computer's boot at the last Hello, `seen` the wall-clock time of that Hello. `drained`
+    names the admin who lets no new jobs start there, "" for nobody.
     """
 
     name: str
@@ -219,15 +234,17 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     sessions: int = 0
     seen: float | None = None
     revoked: float | None = None
+    drained: str = ""
 
 
 class EventRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One line of the audit; appended, never changed.
 
     `ref` is NAMESPACE:BATCH[/JOB] or "", `attempt` 0 when it is about no attempt. Kinds: joined,
-    revoked, online, offline, verdict, quarantined, submitted, removed, killed, held, assigned,
-    staging, building, running, ending, paused, resumed, finished, stopping, doubtful, ended,
-    done, built, build_failed, trouble. `finished` says how long it ran and was paused.
+    revoked, online, offline, verdict, quarantined, drained, undrained, submitted, removed, killed,
+    held, released, retried, assigned, staging, building, running, ending, paused, resumed,
+    finished, stopping, doubtful, ended, done, built, build_failed, trouble. `finished` says how
+    long it ran and was paused.
     """
 
     wall: float
@@ -240,6 +257,25 @@ class EventRecord(Struct, frozen=True, kw_only=True, gc=False):
     paused_seconds: float = 0.0
 
 
+class CheckpointRecord(Struct, frozen=True, kw_only=True):
+    """What a job can go on from. Key: `job`.
+
+    `attempt` is the number of the evicted one that left it, `manifest` the blob that lists it,
+    `files` the same by their places in the work folder.
+    """
+
+    job: JobId
+    attempt: int
+    manifest: str
+    files: tuple[Input, ...] = ()
+
+
+class DropCheckpoint(Struct, frozen=True):
+    """Nobody goes on from this job's checkpoint any more."""
+
+    job: JobId
+
+
 class DropBatch(Struct, frozen=True):
     """Remove the batch with its jobs, attempts, builds and results rows; the audit stays."""
 
@@ -247,7 +283,15 @@ class DropBatch(Struct, frozen=True):
 
 
 Save: TypeAlias = (
-    BatchRecord | JobRecord | AttemptRecord | BuildRecord | NodeRecord | EventRecord | DropBatch
+    BatchRecord
+    | JobRecord
+    | AttemptRecord
+    | BuildRecord
+    | NodeRecord
+    | EventRecord
+    | CheckpointRecord
+    | DropCheckpoint
+    | DropBatch
 )
 
 
@@ -259,3 +303,4 @@ class Loaded(Struct, frozen=True, kw_only=True):
     attempts: tuple[AttemptRecord, ...] = ()
     builds: tuple[BuildRecord, ...] = ()
     nodes: tuple[NodeRecord, ...] = ()
+    checkpoints: tuple[CheckpointRecord, ...] = ()

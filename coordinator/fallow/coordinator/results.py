@@ -34,7 +34,7 @@ from fallow.coordinator.deposits import (
 from fallow.coordinator.laying import make_folders, place, sync, write
 from fallow.coordinator.manifests import ATTEMPTS, BadManifest, checked
 from fallow.shared.messages import Malformed, decode_manifest
-from fallow.shared.runs import Manifest
+from fallow.shared.runs import Manifest, OutputFile
 
 _STAGING = ".staging"
 _LONGEST_MANIFEST = 256 << 20  # bytes: some two million files
@@ -93,6 +93,10 @@ class Results:
             if size != file.size:
                 raise BadManifest(f"{file.path!r} has {size} bytes, not {file.size}")
         return tuple(missing)
+
+    def listing(self, manifest: str) -> tuple[OutputFile, ...]:
+        """What a manifest that is here lists; BadManifest when it is no good."""
+        return self._read(manifest).files
 
     def commit(self, deposits: Sequence[Deposit]) -> list[Deposited | Unusable]:
         """Put these attempts' files in place, durably; doing it again changes nothing.

@@ -19,6 +19,7 @@ from fallow.coordinator.core import Core
 from fallow.coordinator.deposits import Deposit, Deposited, Unusable
 from fallow.coordinator.events import (
     Answer,
+    CheckpointKept,
     Commit,
     CommitFailed,
     CommitIncomplete,
@@ -27,6 +28,7 @@ from fallow.coordinator.events import (
     Event,
     Expired,
     KeepBuildLog,
+    KeepCheckpoint,
     RemoveTree,
     Step,
     ToNode,
@@ -53,6 +55,7 @@ from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.keys import load_or_make_keys
 from fallow.shared.loop import Loop
+from fallow.shared.messages import Input
 from fallow.shared.moments import Moment
 from fallow.shared.transfer import DATA_LIMITS, DataServer
 from fallow.shared.transport import (
@@ -241,6 +244,8 @@ class Server:
             match effect:
                 case Commit():
                     self._begin_commit(effect)
+                case KeepCheckpoint(attempt, manifest):
+                    self._keep_checkpoint(attempt, manifest)
                 case KeepBuildLog(namespace, batch, node, hash, size):
                     uid = self._core.world.names.get((namespace, batch))
                     if uid is not None:
@@ -286,6 +291,19 @@ class Server:
                 inputs={one.path: one.hash for one in inputs},
             )
         )
+
+    def _keep_checkpoint(self, attempt: AttemptId, manifest: str) -> None:
+        try:
+            missing = self._results.missing(manifest)
+            listed = self._results.listing(manifest) if not missing else ()
+        except BadManifest as error:
+            self._refuse_results(attempt, str(error))
+            return
+        if missing:
+            self._handle(CommitIncomplete(attempt, missing))
+            return
+        files = tuple(Input(each.path, each.hash, each.size, each.executable) for each in listed)
+        self._handle(CheckpointKept(attempt, manifest, files))
 
     def _refuse_results(self, attempt: AttemptId, why: str) -> None:
         log.warning("the results of attempt %s are unusable: %s", attempt, why)
@@ -334,6 +352,8 @@ class Server:
         needed = sweeping.needed(self._store, self._blobs, batches)
         builds = (build for node in world.nodes.values() for build in node.builds.values())
         needed |= {build.log for build in builds if build.log is not None}
+        for checkpoint in world.checkpoints.values():
+            needed |= {checkpoint.manifest, *(each.hash for each in checkpoint.files)}
         sweeping.free(self._blobs, self._unneeded, needed)
         self._unneeded = set()
         if daily:

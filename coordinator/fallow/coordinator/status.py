@@ -21,7 +21,7 @@ from fallow.coordinator.records import (
     Stopping,
     Waiting,
 )
-from fallow.coordinator.world import LiveBatch, World
+from fallow.coordinator.world import LiveBatch, World, group_of
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import BatchStatus, JobStateName, JobStatus, NodeStatus, RunReport
 from fallow.shared.moments import Moment
@@ -171,15 +171,21 @@ def _reason(
         case Waiting(batches):
             return f"waits for {', '.join(batches)}"
         case Done("failed") if record is not None and type(record.state) is Ended:
-            return record.state.text or (
-                f"ended with {exit_text(record.exit)}" if record.exit is not None else None
-            )
+            return failure_text(record)
         case Active() if record is not None and world is not None:
-            return _live_reason(world, record, now)
+            return live_reason(world, record, now)
     return None
 
 
-def _live_reason(world: World, record: AttemptRecord, now: Moment) -> str | None:
+def failure_text(record: AttemptRecord) -> str | None:
+    """How a failed attempt ended, in words."""
+    if type(record.state) is Ended and record.state.text:
+        return record.state.text
+    return f"ended with {exit_text(record.exit)}" if record.exit is not None else None
+
+
+def live_reason(world: World, record: AttemptRecord, now: Moment) -> str | None:
+    """Why a live attempt does not make progress, None when it does."""
     node = world.nodes[record.node]
     if not node.is_online(now):
         if node.session is None:
@@ -212,23 +218,15 @@ def _queue_reasons(
             each.node for each in state.avoid if each.until.remaining(now, world.boot_id) > 0
         )
         kind = batch.kind(job.id.index)
-        answer = known.get((kind, avoid))
+        key = (kind, avoid)
+        answer = known.get(key)
         if answer is None:
             if seats is None:
                 every = (node.seat(now) for node in world.nodes.values() if not node.record.revoked)
                 seats = [seat for seat in every if seat is not None]
-            record = batch.record
-            group = Group(
-                record.uid,
-                record.owner,
-                batch.order,
-                (),
-                kind.cpus,
-                kind.memory,
-                record.batch.meta.capabilities,
-                avoid,
-            )
-            answer = known[kind, avoid] = why_queued(group, seats)
+            kind = kind._replace(avoid=tuple(avoid))
+            group = group_of(batch.record, batch.order, kind)
+            answer = known[key] = why_queued(group, seats)
         return answer
 
     return reason
@@ -241,7 +239,7 @@ def why_queued(group: Group, seats: list[Seat]) -> str:
     obstacles = explain(group, seats)
     if len(obstacles) < len(seats):
         return "about to start"
-    shown = "; ".join(f"{name} {why}" for name, why in obstacles[:_MANY])
+    shown = "; ".join(f"{name} {why.text}" for name, why in obstacles[:_MANY])
     more = len(obstacles) - _MANY
     return f"{shown}; and {more} more" if more > 0 else shown
 
@@ -263,7 +261,8 @@ def node_status(world: World, node: Workstation, now: Moment) -> NodeStatus:
     """One workstation."""
     resources, verdict = node.record.resources, node.verdict
     state = node.state(now)
-    why = node.closed(now) if state in {"quarantined", "revoked"} else None
+    own = {"quarantined", "revoked", "drained", "draining"}
+    closed = node.closed(now) if state in own else None
     runs = []
     for record in node.attempts.values():
         batch = world.batches[record.id.batch]
@@ -273,7 +272,7 @@ def node_status(world: World, node: Workstation, now: Moment) -> NodeStatus:
         name=node.name,
         state=state,
         verdict=verdict.kind if verdict is not None else "unknown",
-        why=why or (verdict.why if verdict is not None else ""),
+        why=closed.text if closed is not None else verdict.why if verdict is not None else "",
         until=verdict.until if verdict is not None else None,
         since=node.since,
         cpus=resources.cpus if resources is not None else 0,

@@ -4,7 +4,8 @@ Not the rules: this keeps counts, queues and alarms in step with the records tha
 Mutable, and touched only from within one step; the records in it are frozen.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 
 from fallow.coordinator.alarms import Alarms
 from fallow.coordinator.attempt import is_over
@@ -19,6 +20,7 @@ from fallow.coordinator.records import (
     AttemptRecord,
     BatchRecord,
     BuildRecord,
+    CheckpointRecord,
     Collecting,
     Done,
     DropBatch,
@@ -31,12 +33,14 @@ from fallow.coordinator.records import (
     Save,
     Waiting,
 )
+from fallow.shared.batch import Batch, Priority, Resources, capabilities_of
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.jobspec import Specifications
 from fallow.shared.messages import JobStateName
 from fallow.shared.moments import Deadline, Moment
 from fallow.shared.sweep import Expansion
 
+_PRIORITIES: dict[Priority, int] = {"low": -1, "normal": 0, "high": 1}
 _ADVANCE: dict[JobStateName, int] = {
     "stopping": 0,
     "staging": 1,
@@ -61,6 +65,8 @@ class LiveBatch:
         self.queue = Queue()
         self.active: set[int] = set()
         self.slots = 0  # how many jobs ran at once when last some did
+        # The newest key of its build; None while any key is the one.
+        self.rebuilt_key: str | None = None
         self.success_seconds = 0.0
         self.successes = 0
 
@@ -72,13 +78,43 @@ class LiveBatch:
 
     def kind(self, index: int) -> Kind:
         """The job's kind as long as it avoids nobody."""
-        resources = self.expansion.resources(index)
-        return Kind(resources.cpus, resources.memory)
+        return kind_of(self.expansion.resources(index), self.record.batch)
+
+    def rebuild(self, record: BatchRecord) -> None:
+        """From now on only a build with a key of its own counts, if the record asks for that."""
+        self.record = record
+        build = self.specifications.job(0, record.owner, 1, None).build
+        if record.rebuilds and build is not None:
+            text = f"{build.key} {record.rebuilds}"
+            self.rebuilt_key = hashlib.sha256(text.encode()).hexdigest()
 
     def ref(self, job: JobRecord | None = None) -> str:
         """NAMESPACE:BATCH or NAMESPACE:BATCH/JOB."""
         head = f"{self.record.namespace}:{self.record.name}"
         return f"{head}/{job.name}" if job is not None else head
+
+
+def kind_of(wishes: Resources, batch: Batch) -> Kind:
+    """What the planner looks at in these wishes of one of the batch's jobs."""
+    gpus = wishes.gpus if wishes.gpus is not None else int("gpu" in batch.meta.capabilities)
+    return Kind(wishes.cpus, wishes.memory, gpus, wishes.disk or 0)
+
+
+def group_of(record: BatchRecord, order: int, kind: Kind, jobs: Sequence[int] = ()) -> Group:
+    """Jobs of one kind of a batch as the planner sees them."""
+    return Group(
+        record.uid,
+        record.owner,
+        order,
+        jobs,
+        kind.cpus,
+        kind.memory,
+        capabilities_of(record.batch),
+        frozenset(kind.avoid),
+        kind.gpus,
+        kind.disk,
+        _PRIORITIES[record.batch.priority],
+    )
 
 
 class World:
@@ -93,8 +129,12 @@ class World:
         self.nodes: dict[str, Workstation] = {}
         self.usage: dict[str, Usage] = {}
         self.committing: dict[JobId, AttemptId] = {}
+        self.checkpoints: dict[JobId, CheckpointRecord] = {}
         self.alarms = Alarms()
         self.plan_wanted = True
+        # Which batches follow another, by the reference of that; and those with news for them.
+        self.followers: dict[str, set[str]] = {}
+        self.news: dict[str, None] = {}
         self._orders = 0
         self._save: list[Save] = []
         self._send: list[Send] = []
@@ -160,16 +200,7 @@ class World:
     def groups(self) -> list[Group]:
         """What the planner sees of the queues."""
         return [
-            Group(
-                batch.record.uid,
-                batch.record.owner,
-                batch.order,
-                jobs,
-                kind.cpus,
-                kind.memory,
-                batch.record.batch.meta.capabilities,
-                frozenset(kind.avoid),
-            )
+            group_of(batch.record, batch.order, kind, jobs)
             for batch in self.batches.values()
             if len(batch.queue)
             for kind, jobs in batch.queue.groups.items()
@@ -190,9 +221,13 @@ class World:
         """Take a batch in; its jobs follow by `add_jobs`."""
         self._orders += 1
         batch = LiveBatch(record, expansion, self._orders)
+        if record.rebuilds:
+            batch.rebuild(record)
         self.batches[record.uid] = batch
         self.names[record.namespace, record.name] = record.uid
         self.once[record.owner, record.once] = record.uid
+        for ref in record.after:
+            self.followers.setdefault(_batch_of(ref), set()).add(record.uid)
         return batch
 
     def add_jobs(self, batch: LiveBatch, jobs: Iterable[JobRecord], now: Moment) -> None:
@@ -222,7 +257,11 @@ class World:
         del self.batches[uid]
         del self.names[batch.record.namespace, batch.record.name]
         self.once.pop((batch.record.owner, batch.record.once), None)
+        for ref in batch.record.after:
+            self.followers[_batch_of(ref)].discard(uid)
+        self._tell_followers(batch)
         for job in batch.jobs:
+            self.checkpoints.pop(job.id, None)
             for attempt in self.attempts_of(job):
                 del self.attempts[attempt.id]
         for node in self.nodes.values():
@@ -238,6 +277,8 @@ class World:
         self.save(new)
         was, state = old.state, new.state
         if was is not state:
+            if type(state) is Done or type(was) is Done:
+                self._tell_followers(batch)
             if type(was) is Queued:
                 batch.queue.drop(index, batch.kind(index))
             elif type(was) is Active:
@@ -277,6 +318,10 @@ class World:
         owner = batch.record.owner
         used = attempt.run_seconds * attempt.cpus
         self.usage[owner] = charge(self.usage.get(owner, Usage()), used, attempt.closed)
+
+    def _tell_followers(self, batch: LiveBatch) -> None:
+        if self.followers and (ref := batch.ref()) in self.followers:
+            self.news[ref] = None
 
     # --- the shown state ---
 
@@ -348,6 +393,10 @@ class World:
 
     def deadline(self, seconds: float, now: Moment) -> Deadline:
         return Deadline.after(seconds, now, self.boot_id)
+
+
+def _batch_of(ref: str) -> str:
+    return ref.partition("/")[0]
 
 
 def _shown(attempt: AttemptRecord) -> JobStateName:

@@ -73,6 +73,14 @@ def format_size(count: int) -> str:
     return min(texts, key=len) if count else "0B"
 
 
+def about_size(count: int) -> str:
+    """About so many bytes, for people: "6.4 GiB"."""
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, 4)
+    return f"{count / 1024**power:.1f} {'KMGT'[power - 1]}iB"
+
+
 def _decimal(value: Fraction) -> str:
     if value.denominator == 1:
         return str(int(value))

@@ -15,7 +15,13 @@ import msgspec
 
 from fallow.coordinator.deposits import Deposit, Deposited
 from fallow.coordinator.people import KeyRecord, TokenRecord
-from fallow.coordinator.records import BatchRecord, BuildRecord, Loaded, NodeRecord
+from fallow.coordinator.records import (
+    BatchRecord,
+    BuildRecord,
+    CheckpointRecord,
+    Loaded,
+    NodeRecord,
+)
 from fallow.coordinator.schema import MIGRATIONS
 from fallow.coordinator.store import rows
 from fallow.coordinator.store.rows import Row
@@ -98,6 +104,10 @@ class Store:
                 msgspec.json.decode(row[0], type=NodeRecord)
                 for row in self._query("SELECT record FROM node ORDER BY name")
             ),
+            checkpoints=tuple(
+                msgspec.json.decode(row[0], type=CheckpointRecord)
+                for row in self._query("SELECT record FROM checkpoint")
+            ),
         )
 
     def people(self) -> tuple[list[KeyRecord], list[TokenRecord]]:
@@ -170,6 +180,9 @@ class Store:
         found |= {str(row[0]) for row in self._query(listed, (uid,))}
         for row in self._query("SELECT DISTINCT hash FROM result_file WHERE batch = ?", (uid,)):
             found.add(row[0].hex())
+        for row in self._query("SELECT record FROM checkpoint WHERE batch = ?", (uid,)):
+            checkpoint = msgspec.json.decode(row[0], type=CheckpointRecord)
+            found |= {checkpoint.manifest, *(each.hash for each in checkpoint.files)}
         for row in self._query("SELECT record FROM batch WHERE uid = ?", (uid,)):
             record = msgspec.json.decode(row[0], type=BatchRecord)
             for contents in record.contents.values():

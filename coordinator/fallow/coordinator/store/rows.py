@@ -16,8 +16,10 @@ from fallow.coordinator.records import (
     AttemptState,
     BatchRecord,
     BuildRecord,
+    CheckpointRecord,
     Collecting,
     DropBatch,
+    DropCheckpoint,
     EventRecord,
     JobRecord,
     JobState,
@@ -38,10 +40,10 @@ from fallow.shared.runs import Exit
 Row: TypeAlias = tuple[Any, ...]
 
 # The columns of the tables that are read row by row, in the order of `job` and `attempt` below.
-JOB = "batch idx name tag state attempts failures crashes evictions killed crashed_on"
+JOB = "batch idx name tag state attempts failures crashes evictions killed crashed_on hold earlier"
 ATTEMPT = (
     "batch idx number node tag state cpus memory assigned exit manifest started ended"
-    " closed run_seconds paused_seconds doubtful whole"
+    " closed run_seconds paused_seconds doubtful whole gpus disk"
 )
 EVENT = "wall kind ref node attempt text run_seconds paused_seconds"
 
@@ -89,6 +91,8 @@ def job(row: Row) -> JobRecord:
         evictions=row[8],
         killed=bool(row[9]),
         crashed_on=names.decode(row[10]),
+        hold=row[11],
+        earlier=row[12],
     )
 
 
@@ -109,6 +113,8 @@ def attempt(row: Row) -> AttemptRecord:
         paused_seconds=row[15],
         doubtful=bool(row[16]),
         whole=bool(row[17]),
+        gpus=row[18],
+        disk=row[19],
     )
 
 
@@ -149,6 +155,8 @@ WRITES: dict[type, _Write] = {
             it.evictions,
             it.killed,
             _encode(it.crashed_on),
+            it.hold,
+            it.earlier,
         ),
     ),
     AttemptRecord: (
@@ -170,6 +178,8 @@ WRITES: dict[type, _Write] = {
             it.paused_seconds,
             it.doubtful,
             it.whole,
+            it.gpus,
+            it.disk,
         ),
     ),
     BuildRecord: (
@@ -189,6 +199,14 @@ WRITES: dict[type, _Write] = {
             it.run_seconds,
             it.paused_seconds,
         ),
+    ),
+    CheckpointRecord: (
+        _upsert("checkpoint", 2, "batch idx record"),
+        lambda it: (it.job.batch, it.job.index, _encode(it)),
+    ),
+    DropCheckpoint: (
+        "DELETE FROM checkpoint WHERE batch = ? AND idx = ?",
+        lambda it: (it.job.batch, it.job.index),
     ),
     DropBatch: ("DELETE FROM batch WHERE uid = ?", lambda it: (it.uid,)),
     KeyRecord: (
@@ -242,4 +260,4 @@ WRITES: dict[type, _Write] = {
     ),
     Cleared: ("DELETE FROM doomed WHERE uid = ?", lambda it: (it.uid,)),
 }
-_IN_ORDER = {DropBatch, Undone, Doomed, Cleared}
+_IN_ORDER = {DropBatch, DropCheckpoint, Undone, Doomed, Cleared}

@@ -111,11 +111,15 @@ class NodesReply(Struct, frozen=True, tag="nodes_reply"):
 
 
 class Obstacle(Struct, frozen=True):
-    """The first reason why one workstation does not run a job: a word for programs, a sentence."""
+    """The first reason why one workstation does not run a job: a word for programs, a sentence.
+
+    `until` is the wall-clock second at which it ends by itself, None where nobody knows.
+    """
 
     node: str
     kind: str
     text: str
+    until: float | None = None
 
 
 class WhyReply(Struct, frozen=True, tag="why_reply"):
@@ -123,8 +127,9 @@ class WhyReply(Struct, frozen=True, tag="why_reply"):
 
     `ref` is that job, `like_it` how many more of the batch are in its state. `fix` is the nearest
     thing that would start it, `command` how to do it where that is one, said on the workstation
-    `at` ("" for here). `ahead` counts the queued jobs of the same owner that go first, `others`
-    those of other people, who take turns; both None for a job that is not queued.
+    `at` ("" for here), `until` the wall-clock second at which it starts by itself where that is
+    known. `ahead` counts the queued jobs of the same owner that go first, `others` those of other
+    people, who take turns; both None for a job that is not queued.
     """
 
     ref: str
@@ -134,6 +139,7 @@ class WhyReply(Struct, frozen=True, tag="why_reply"):
     fix: str = ""
     command: str = ""
     at: str = ""
+    until: float | None = None
     like_it: int = 0
     ahead: int | None = None
     others: int | None = None
