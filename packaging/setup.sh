@@ -17,7 +17,7 @@ log=$venv/set-up.log
 # Xvfb, openbox and trayer make the screen; xdotool and D-Bus operate it; ImageMagick takes the pictures.
 # python-dbusmock plays the services of a desktop; PyPI's needs a compiler and headers, Debian's does not.
 screen_packages="xvfb openbox trayer xdotool x11-utils imagemagick dbus python3-dbusmock
-  fonts-dejavu-core"
+  fonts-dejavu-core desktop-file-utils"
 # What Qt's xcb and offscreen platforms load from the system. Without icccm4 and keysyms1 Qt aborts.
 qt_packages="libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0
   libxcb-render-util0 libxcb-shape0 libxcb-sync1 libxcb-xfixes0 libxcb-xkb1 libxkbcommon-x11-0

@@ -1,6 +1,7 @@
 """The agent's end of the local socket, which says whatever status a test wants.
 
-Not an agent: it judges nothing and runs nothing. The socket and its words are the real ones.
+Not an agent: it judges nothing and runs nothing. The socket and its words are the real ones, and so
+is what it says to Preferences.
 """
 
 import contextlib
@@ -11,9 +12,10 @@ from typing import NamedTuple, Self
 
 from fallow.shared.clock import SystemClock
 from fallow.shared.loop import Loop
-from fallow.tray import local
+from fallow.tray import local, preferences
 from fallow.tray.status import AgentStatus
 
+RULES = "agent.toml"
 HANG = AgentStatus("idle", "online", "away", host="hang")
 
 
@@ -26,13 +28,18 @@ class Heard(NamedTuple):
 
 
 class AgentEnd:
-    """Serves in a thread; `heard` is everything that came so far, `refuse` what it says no to."""
+    """Serves in a thread; `heard` is everything that came so far, `refuse` what it says no to.
+
+    `rules` is the text of its agent.toml, `writable` whether who asks may change that.
+    """
 
     def __init__(self, data_dir: Path, status: AgentStatus | None = None) -> None:
         self.data_dir = data_dir
         self.status = status or AgentStatus("idle", "online", "away")
         self.heard: list[Heard] = []
         self.refuse: type[local.LocalRequest] | None = None
+        self.rules = ""
+        self.writable = True
         self._ended = False
         self._go_on = threading.Event()
         self._clock = SystemClock()
@@ -90,6 +97,11 @@ class AgentEnd:
         self.heard.append(Heard(visitor.name, self._clock.now().boot, request))
         if self.refuse is not None and isinstance(request, self.refuse):
             return local.CannotBe("This cannot be", "So says the test.", "ask for less")
+        if isinstance(request, local.AskConfig):
+            values = preferences.shown(self.rules, RULES)
+            return local.ConfigIs(values, str(self.data_dir / RULES), self.writable)
+        if isinstance(request, local.Configure):
+            self.rules = preferences.changed(self.rules, request.changes, RULES)
         if isinstance(request, local.AskStatus | local.Subscribe):
             return local.StatusIs(self.status)
         return None if isinstance(request, local.Activity) else local.Done()

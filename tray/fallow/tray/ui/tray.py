@@ -15,7 +15,7 @@ from PySide6 import QtCore, QtWidgets
 from fallow.shared.clock import SystemClock
 from fallow.shared.errors import FallowError
 from fallow.shared.waker import Waker
-from fallow.tray import hours, local, view
+from fallow.tray import autostart, habits, hours, local, view
 from fallow.tray.line import Line
 from fallow.tray.status import AgentStatus
 from fallow.tray.ui.about import about, complain
@@ -25,6 +25,7 @@ from fallow.tray.ui.own_agent import OwnAgent
 from fallow.tray.ui.shown_menu import ShownMenu
 
 if TYPE_CHECKING:
+    from fallow.tray.ui.preferences import Preferences
     from fallow.tray.ui.window import Window
 
 # Seconds: an agent that dies again and again is left to a person, who reads why.
@@ -46,6 +47,9 @@ class Tray(QtCore.QObject):
         super().__init__()
         self._clock = SystemClock()
         self._agent = agent
+        self._data_dir = data_dir
+        self._habits = habits.load(habits.place())
+        self._preferences: Preferences | None = None
         self.takes_agent_along = False
         self._answered = False
         self._revive_at = 0.0
@@ -127,7 +131,23 @@ class Tray(QtCore.QObject):
         return self._window
 
     def _open_preferences(self) -> None:
-        self._complain(FallowError("There is no window for that yet", hint="edit agent.toml"))
+        from fallow.tray.cli import default_data_dir
+        from fallow.tray.ui.preferences import Preferences
+
+        if self._preferences is None:
+            start = autostart.command(self._data_dir, default_data_dir())
+            self._preferences = Preferences(self._data_dir, start, self._habits)
+            self._preferences.kept.connect(self._keep_habits)
+            self._preferences.destroyed.connect(self._closed_preferences)
+        self._preferences.showNormal()
+        self._preferences.raise_()
+        self._preferences.activateWindow()
+
+    def _closed_preferences(self) -> None:
+        self._preferences = None
+
+    def _keep_habits(self, kept: habits.Habits) -> None:
+        self._habits = kept
 
     def _without_tray(self) -> None:
         self._open_window().stays = True
