@@ -27,7 +27,8 @@ OUT = TOP / "demo-results"
 SCRIPTS = Path(sys.executable).parent
 DESK, SERVER = "desk", "back-room"
 # Jobs otherwise leave the processor to everybody else; a demo wants to end soon.
-COMMON = "[offer]\ncpus = 1\n[jobs]\nnice = 0\n"
+# The two share one computer, and the jobs of one are other people's programs for the other.
+COMMON = "foreign_cpu = 1.0\n[offer]\ncpus = 1\n[jobs]\nnice = 0\n"
 AGENTS = {
     DESK: '[presence]\nidle_after = "4s"\nsettle = "1s"\nac_only = false\n' + COMMON,
     # Nobody ever sits at this one, so it needs no screen to know that it is free; and whoever typed

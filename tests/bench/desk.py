@@ -16,7 +16,7 @@ from fallow.coordinator.client import Client
 from fallow.shared.messages import Nodes, NodesReply
 from virtual_screen import VirtualScreen
 
-CONFIG = '[presence]\nidle_after = "1s"\nsettle = "0s"\nac_only = false\n'
+CONFIG = '[presence]\nidle_after = "1s"\nsettle = "0s"\nac_only = false\nforeign_cpu = 1.0\n'
 
 
 class Desk:

@@ -25,7 +25,10 @@ from fallow.shared.messages import Nodes, NodesReply, Status, StatusReply
 BIN = Path(sys.executable).parent
 MB = 1e6
 # Whoever started this in a terminal would count as being there for `idle_after`.
-FREE_DESK = '[presence]\ndesk = false\nidle_after = "0s"\nac_only = false\nsettle = "0s"\n'
+FREE_DESK = (
+    '[presence]\ndesk = false\nidle_after = "0s"\nac_only = false\nsettle = "0s"\n'
+    "foreign_cpu = 1.0\n"
+)
 
 T = TypeVar("T")
 Program = subprocess.Popen[bytes]

@@ -154,7 +154,9 @@ def test_a_pause_from_the_menu_outlives_tray_and_agent(desk: Desk, menu: MenuByD
 
 def test_typing_is_said_with_its_end(desk: Desk, menu: MenuByDBus) -> None:
     desk.data_dir.mkdir(mode=0o700)
-    (desk.data_dir / "agent.toml").write_text('[presence]\nidle_after = "2s"\nsettle = "0s"\n')
+    (desk.data_dir / "agent.toml").write_text(
+        '[presence]\nidle_after = "2s"\nsettle = "0s"\nforeign_cpu = 1.0\n'
+    )
     desk.tray()
     wait_for_icon(menu, "attention", 20)
     wait_until(lambda: "input" not in desk.kinds(), 20, "a free desk")

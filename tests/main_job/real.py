@@ -27,7 +27,7 @@ SANDBOXES: tuple[Sandbox, ...] = ("hidden", "bare", "plain")
 # covered because other tests open some, and those who type there count as being at the desk.
 _COVERED = "mount -t tmpfs none /dev/pts"
 _WITHOUT_BUBBLEWRAP = 'mount --bind /dev/null "$(command -v bwrap)"'
-_FREE = 'desk = false\nidle_after = "0s"\nsettle = "0s"\n'
+_FREE = 'desk = false\nidle_after = "0s"\nsettle = "0s"\nforeign_cpu = 1.0\n'
 
 
 def config(

@@ -26,7 +26,7 @@ from waiting import wait_until
 
 BUSY_TREE = Path(__file__).parents[1] / "processes" / "busy_tree.py"
 IDLE_AFTER = 2.5
-DESK = f'idle_after = "{IDLE_AFTER}s"\nsettle = "0s"\n'
+DESK = f'idle_after = "{IDLE_AFTER}s"\nsettle = "0s"\nforeign_cpu = 1.0\n'
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_both_are_killed_while_the_job_ends(
 def test_a_key_press_stops_every_process_of_an_adopted_job(
     coordinator: Coordinator, new_workstation: Callable[..., Workstation], tmp_path: Path
 ) -> None:
-    desk = '[presence]\nidle_after = "6s"\nsettle = "0s"\nac_only = false\n'
+    desk = '[presence]\nidle_after = "6s"\nsettle = "0s"\nac_only = false\nforeign_cpu = 1.0\n'
     workstation = new_workstation("ws1", desk + JOBS)
     person = workstation.person()
     person.touch()

@@ -23,7 +23,11 @@ from waiting import wait_until
 
 SCRIPT = Path(sys.executable).parent / "tray"
 # Whoever types in a terminal, as other tests do, would count as being there for `idle_after`.
-FREE_DESK = '[presence]\ndesk = false\nidle_after = "0s"\nsettle = "0s"\nac_only = false\n'
+FREE_DESK = (
+    '[presence]\ndesk = false\nidle_after = "0s"\nsettle = "0s"\nac_only = false\n'
+    # The other tests are other programs.
+    "foreign_cpu = 1.0\n"
+)
 # The tests' own load would starve jobs of the lowest priority.
 JOBS = "[jobs]\nnice = 0\n"
 

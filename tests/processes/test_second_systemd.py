@@ -99,6 +99,7 @@ def unit(systemd: SecondSystemd) -> Unit:
     tray = f'#!/bin/sh\nexec env {packages} {PYTHON} -m fallow.tray "$@"\n'
     toml = (
         '[presence]\ndesk = false\nidle_after = "0s"\nsettle = "0s"\nac_only = false\n'
+        "foreign_cpu = 1.0\n"
         "[jobs]\nnice = 0\n"
     )
     batch = "meta: {namespace: n, batch_name: b}\ncommand: {jobs: [{name: j, run: sleep 600}]}\n"

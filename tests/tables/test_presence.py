@@ -69,6 +69,12 @@ ROWS = [
     ("ssh at a vacant desk", at(5000, seats(True), terminal(4990.0)), "present", "busy", 5590.0),
     ("a film", at(5000, keyboard(1.0), inhibitors=("mpv",)), "present", "inhibitor", None),
     ("others work here", at(5000, keyboard(1.0), foreign_cpu=0.6), "present", "busy", None),
+    (
+        "others have just stopped working",
+        at(5000, keyboard(1.0), undisturbed=4990.0),
+        *("settling", "settle", 5020.0),
+    ),
+    ("a film ended long ago", at(5000, keyboard(1.0), undisturbed=4000.0), "away", None, None),
     ("others work a little", at(5000, keyboard(1.0), foreign_cpu=0.5), "away", None, None),
     ("jobs sent elsewhere", at(5000, keyboard(1.0), ejected=4900.0), "present", "eject", 5500.0),
     ("no more jobs", at(5000, keyboard(1.0), finishing=True), "away", "finish", None),

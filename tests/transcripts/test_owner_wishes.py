@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from fakes import FakeDesk
-from fallow.shared.messages import Argv, JobSpec
+from fallow.shared.messages import Argv, JobSpec, Welcome
 from fallow.shared.moments import Moment
 from fallow.shared.runs import Declined
 from fallow.tray import core_words as words
@@ -182,6 +182,53 @@ def test_a_pause_that_is_over_does_not_come_back_with_an_old_clock(desk: FakeDes
     reboot(desk, off=0, wall=desk.now.wall - 30 * DAY)
     desk.wait(700)
     assert verdict(desk)[0] == "away"
+
+
+def test_whose_jobs_are_not_wanted(desk: FakeDesk) -> None:
+    settings = desk.settings
+    rules = replace(settings, resources=replace(settings.resources, not_from=("ana",)))
+    assert desk.do(words.Reconfigured(rules)) == ["say Hello", "hold traffic"]
+    desk.said(Welcome(2, 5.0, "desk"))
+    desk.assign(JOB)
+    assert desk.reports[-1].runs[-1].state == Declined(
+        "owner", "this computer does not run jobs of ana"
+    )
+    desk.assign(replace(JOB, owner="bo"), 2)
+    assert desk.phases["2-1"] == "Fetching"
+
+
+def test_other_rules_hold_at_once(desk: FakeDesk) -> None:
+    desk.running(JOB)
+    desk.touch()
+    desk.wait(300)
+    assert verdict(desk) == ("present", "input")
+    policy = replace(desk.settings.policy, idle_after=200.0)
+    said = desk.do(words.Reconfigured(replace(desk.settings, policy=policy)))
+    assert "Thaw 1-1" in said
+    assert "say Hello" not in said, "what is offered is the same"
+    assert verdict(desk)[0] == "away"
+
+
+def test_other_programs(desk: FakeDesk) -> None:
+    desk.running(JOB)
+
+    def around(share: float, *exclusive: str) -> list[str]:
+        return desk.do(words.Seen("agent", (), False, exclusive, share))
+
+    assert "Freeze 1-1" in around(0.62)
+    assert verdict(desk) == ("present", "busy")
+    reports = len(desk.reports)
+    around(0.61)
+    around(0.64)
+    assert len(desk.reports) == reports, "a share that trembles is no news"
+    assert "Thaw 1-1" in around(0.4)
+    assert verdict(desk) == ("settling", "settle")
+    desk.wait(30)
+    assert verdict(desk) == ("away", "")
+    assert "Freeze 1-1" in around(0.0, "blender")
+    assert verdict(desk) == ("barred", "exclusive")
+    assert desk.core.verdict.why == "blender is open"
+    assert "Thaw 1-1" in around(0.0)
 
 
 def test_sleep_counts_for_every_wish(desk: FakeDesk) -> None:

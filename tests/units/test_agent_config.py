@@ -1,6 +1,7 @@
 """agent.toml: every key of the format is known, and what is wrong is named."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,9 +164,7 @@ def test_preferences_keep_what_its_owner_wrote() -> None:
         ({"jobs": {"nice": {"x": [None]}}}, "cannot be"),
     ],
 )
-def test_preferences_refuse_what_cannot_be(
-    changes: dict[str, dict[str, object]], said: str
-) -> None:
+def test_preferences_refuse_what_cannot_be(changes: dict[str, dict[str, Any]], said: str) -> None:
     with pytest.raises(FallowError) as caught:
         preferences.changed(OWN, changes, "agent.toml")
     assert said in str(caught.value)

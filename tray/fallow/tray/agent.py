@@ -164,7 +164,13 @@ class Agent:
         self._room_at = now.boot
         self._local = LocalServer(data_dir, on_request=self._asked, on_gone=self._gone)
         self._local.watch(self._loop)
-        self._eyes = Eyes(self._clock, now.boot, self._loop.post)
+        self._eyes = Eyes(
+            self._clock,
+            now.boot,
+            self._loop.post,
+            ours=self._bench.roots,
+            exclusive=lambda: self._config.presence.exclusive,
+        )
 
     def join(self, token: str) -> None:
         """Join the coordinator that this token names, before `run`; FallowError as `membership`."""
@@ -228,6 +234,7 @@ class Agent:
             keys=keys,
             server=member.server,
             clock=self._clock,
+            rate=self._config.offer.bandwidth,
         )
         if self._core.holds_traffic:
             self._data.pause()
@@ -428,6 +435,8 @@ class Agent:
             old = self._core.settings
             settings = replace(settings, in_place=old.in_place, unable=old.unable)
         self._step(words.Reconfigured(settings))
+        if self._data is not None:
+            self._data.limit(config.offer.bandwidth)
         self._bench.obey(replace(config.jobs, sandbox=self._sandbox))
         log.info("new rules from %s", file)
         if other_sandbox:

@@ -124,8 +124,9 @@ class Core:
             effects.append(words.SaveWishes(self.desk.wishes))
         due = self._judge(now)
         match event:
-            case words.Seen(source, readings, on_battery):
-                self.desk.saw(source, readings, on_battery, now)
+            case words.Seen(source, readings):
+                self.desk.saw(source, readings, now)
+                self.desk.around(event.on_battery, event.exclusive, event.foreign_cpu)
             case words.SourceGone(source):
                 self.desk.lost(source)
             case words.Woke():
@@ -158,6 +159,8 @@ class Core:
             case words.Happened(attempt, fact):
                 effects += self.work.happened(attempt, fact, now)
                 effects += self.work.reconcile(now)
+            case words.MemorySeen(available, total, held):
+                effects += self.work.make_room(held, available, total, now)
             case words.Expired():
                 effects += self.work.expired(now)
                 effects += self._keep_connected(now)
@@ -330,6 +333,8 @@ class Core:
         if self.desk.wishes.finishing:
             return "owner", "the owner of this computer wants no more jobs for now"
         offer = self.settings.resources
+        if job.owner in offer.not_from:
+            return "owner", f"this computer does not run jobs of {job.owner}"
         cpus, memory = self.work.free(offer)
         if job.cpus > cpus:
             return "does_not_fit", f"{cpus} of {offer.cpus} processors are free"

@@ -21,11 +21,17 @@ from fallow.tray.wishes import Wishes
 
 
 class Seen(Struct, frozen=True):
-    """What the sensors of one place say now: "agent", or one connection of a tray."""
+    """What the sensors of one place say now: "agent", or one connection of a tray.
+
+    What it does not look at is None: the battery, open programs of those that want the computer for
+    themselves, the share of all processors that others use.
+    """
 
     source: str
     readings: tuple[Reading, ...]
     on_battery: bool | None = None
+    exclusive: tuple[str, ...] | None = None
+    foreign_cpu: float | None = None
 
 
 class SourceGone(Struct, frozen=True):
@@ -38,6 +44,14 @@ class Woke(Struct, frozen=True):
     """The computer has slept, for so many seconds."""
 
     slept: float = 0.0
+
+
+class MemorySeen(Struct, frozen=True):
+    """Bytes of memory that are free and in all, and what each run holds of them."""
+
+    available: int
+    total: int
+    held: dict[AttemptId, int]
 
 
 class PauseAsked(Struct, frozen=True):
@@ -113,6 +127,7 @@ Event: TypeAlias = (
     Seen
     | SourceGone
     | Woke
+    | MemorySeen
     | PauseAsked
     | LendAsked
     | EjectAsked

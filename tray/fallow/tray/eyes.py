@@ -6,7 +6,7 @@ which it posts all that it sees, every time, so that it can be noticed when noth
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from fallow.shared.clock import Clock
 from fallow.tray.core_words import Seen, Woke
@@ -21,7 +21,19 @@ SOURCE = "agent"
 class Eyes:
     """Looks every two seconds, and at once when somebody moves; tells `post`, from its thread."""
 
-    def __init__(self, clock: Clock, started: float, post: Callable[[Seen | Woke], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        started: float,
+        post: Callable[[Seen | Woke], None],
+        ours: Callable[[], Collection[int]] = lambda: (),
+        exclusive: Callable[[], Collection[str]] = lambda: (),
+    ) -> None:
+        """`ours` are processes that, with all below them, are no other program; `exclusive` names
+        the programs that want this computer for themselves. Both are asked from the thread.
+        """
+        self._ours = ours
+        self._exclusive = exclusive
         self._clock = clock
         self._started = started
         self._post = post
@@ -40,11 +52,17 @@ class Eyes:
 
     def _look(self) -> None:
         # Imported here, in its own time.
+        from fallow.tray.sensors.around import Around
         from fallow.tray.sensors.choice import for_agent, told_woke
         from fallow.tray.sensors.watch import Watch
 
         sensors = for_agent(self._moved.set, self._clock)
-        watch = Watch(sensors, self._started, told_woke=lambda: told_woke(sensors))
+        watch = Watch(
+            sensors,
+            self._started,
+            around=Around(self._ours, self._exclusive).look,
+            told_woke=lambda: told_woke(sensors),
+        )
         woke: float | None = None
         try:
             while not self._stopping.is_set():
@@ -58,7 +76,12 @@ class Eyes:
                 if facts.woke != woke:
                     woke = facts.woke
                     self._post(Woke())
-                self._post(Seen(SOURCE, facts.readings, facts.on_battery))
+                self._post(
+                    Seen(
+                        *(SOURCE, facts.readings, facts.on_battery),
+                        *(facts.exclusive, facts.foreign_cpu),
+                    )
+                )
                 self._rest()
         finally:
             watch.close()

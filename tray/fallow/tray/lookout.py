@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fallow.shared.moments import Moment
 from fallow.shared.runs import Verdict
 from fallow.tray import wishes as by_hand
-from fallow.tray.presence import Facts, Policy, Reading, inhibiting, judge
+from fallow.tray.presence import Facts, Policy, Reading, disturbed, inhibiting, judge
 from fallow.tray.wishes import Wishes
 
 SILENT_AFTER = 30.0  # seconds; sensors are read every few
@@ -37,19 +37,26 @@ class Lookout:
         """Whether the desk and its owner allow new jobs."""
         return self.verdict.accepts and not self.wishes.finishing
 
-    def saw(
-        self,
-        source: str,
-        readings: tuple[Reading, ...],
-        on_battery: bool | None,
-        now: Moment,
-    ) -> None:
+    def saw(self, source: str, readings: tuple[Reading, ...], now: Moment) -> None:
         """What the sensors of one place say now."""
         self.sources[source] = readings
         self._silent_at[source] = now.boot + SILENT_AFTER
-        if on_battery is not None and on_battery != self.facts.on_battery:
-            self.facts = replace(self.facts, on_battery=on_battery)
         self._recollect()
+
+    def around(
+        self,
+        on_battery: bool | None,
+        exclusive: tuple[str, ...] | None,
+        foreign_cpu: float | None,
+    ) -> None:
+        """What else is so now; None changes nothing."""
+        facts = self.facts
+        self.facts = replace(
+            facts,
+            on_battery=facts.on_battery if on_battery is None else on_battery,
+            exclusive=facts.exclusive if exclusive is None else exclusive,
+            foreign_cpu=facts.foreign_cpu if foreign_cpu is None else foreign_cpu,
+        )
 
     def lost(self, source: str) -> None:
         """One of those who see has gone, and its eyes with it."""
@@ -93,6 +100,8 @@ class Lookout:
 
     def look(self, now: Moment) -> None:
         """Judge anew."""
+        if disturbed(self._judged, self.policy) and not disturbed(self.facts, self.policy):
+            self.facts = replace(self.facts, undisturbed=now.boot)
         self._judged = self.facts
         self.judgement = judge(self.facts, self.policy, now)
 

@@ -52,6 +52,7 @@ def settings_of(
             memory=int(min(share, memory)),
             disk=max(machine.free_disk(data_dir) - offer.disk_reserve, 0),
             capabilities=known,
+            not_from=offer.not_from,
         ),
         policy=config.presence,
         in_place=ability.kind == "none" or (config.jobs.sandbox == "none" and bool(groups.folder)),

@@ -56,6 +56,7 @@ class Facts(Struct, frozen=True):
     `lent_until` the end of "use it while I am here", `ejected` when the jobs were sent elsewhere.
     `exclusive` are open programs that want the computer for themselves, `inhibitors` those that
     ask for no disturbance (a film, a call), `foreign_cpu` the share of all cores that others use.
+    `undisturbed` is when the last film ended, or the load of others.
     `finishing`: the owner wants no job after those that run; it changes no verdict, but explains.
     """
 
@@ -69,6 +70,7 @@ class Facts(Struct, frozen=True):
     exclusive: tuple[str, ...] = ()
     inhibitors: tuple[str, ...] = ()
     foreign_cpu: float = 0.0
+    undisturbed: float | None = None
     finishing: bool = False
 
 
@@ -92,6 +94,11 @@ class Judgement(Struct, frozen=True):
 
     verdict: Verdict
     again_at: float | None = None
+
+
+def disturbed(facts: Facts, policy: Policy) -> bool:
+    """Whether somebody is at it without touching anything: a film, or much load of others."""
+    return bool(facts.inhibitors) or facts.foreign_cpu > policy.foreign_cpu
 
 
 def judge(facts: Facts, policy: Policy, now: Moment, zone: tzinfo | None = None) -> Judgement:
@@ -148,10 +155,12 @@ def _rules(facts: Facts, policy: Policy, now: Moment, zone: tzinfo | None) -> It
         text = f"{' and '.join(facts.inhibitors)} asks not to be disturbed"
         yield "present", Reason("inhibitor", text), None
     if facts.foreign_cpu > policy.foreign_cpu:
-        text = f"other programs use {facts.foreign_cpu:.0%} of the processors"
+        # To the ten, for a share that trembles would have everybody told all the time.
+        text = f"other programs use about {round(facts.foreign_cpu, 1):.0%} of the processors"
         yield "present", Reason("busy", text), None
-    if now.boot < free_at or facts.inhibitors or facts.foreign_cpu > policy.foreign_cpu:
+    if now.boot < free_at or disturbed(facts, policy):
         return
+    free_at = max(free_at, facts.undisturbed or free_at)
     woke = facts.woke if facts.woke is not None else facts.started
     settled_at = max(free_at, woke) + policy.settle
     if now.boot < settled_at:

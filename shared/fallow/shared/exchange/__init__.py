@@ -20,6 +20,7 @@ from fallow.shared.exchange.events import (
     Stored,
     TransferEvent,
 )
+from fallow.shared.exchange.pace import Pace
 from fallow.shared.exchange.receiver import WINDOW, Receiver
 from fallow.shared.exchange.sender import Sender
 from fallow.shared.messages import Chunk, DataMessage, Fetch, Gone, Have, Offer
@@ -43,10 +44,16 @@ _MOST_OFFERED = 1024  # by one peer and not settled yet; a sender of ours stops 
 class Exchange:
     """Both machines for one peer: hand it what arrived, send what it gives."""
 
-    def __init__(self, store: BlobStore, owner: str, find: Callable[[str], Path | None]) -> None:
+    def __init__(
+        self,
+        store: BlobStore,
+        owner: str,
+        find: Callable[[str], Path | None],
+        rate: int | None = None,
+    ) -> None:
         self.owner = owner
-        self.receiver = Receiver(store, owner)
-        self.sender = Sender(find)
+        self.receiver = Receiver(store, owner, Pace(rate))
+        self.sender = Sender(find, Pace(rate))
         self._offered: set[str] = set()
         self._replies: list[Outgoing] = []
 
@@ -63,6 +70,20 @@ class Exchange:
     def waiting(self) -> bool:
         """Whether silence from the peer means that something was lost."""
         return self.receiver.waiting or self.sender.waiting
+
+    @property
+    def opens_in(self) -> float | None:
+        """Seconds until more may go of what waits only for its pace; None when nothing does."""
+        paces = []
+        if self.receiver.hungry:
+            paces.append(self.receiver.pace)
+        if self.sender.loaded:
+            paces.append(self.sender.pace)
+        return min((each.opens_in for each in paces if not each.may_go()), default=None)
+
+    def limit(self, rate: int | None) -> None:
+        """Move at most so many bytes per second each way, None without a bound."""
+        self.receiver.pace.rate = self.sender.pace.rate = rate
 
     def on_message(self, message: DataMessage, payload: bytes | memoryview, now: float) -> None:
         """Take in one message; ValueError for a hash that is none, or an offer that cannot be."""
@@ -108,6 +129,8 @@ class Exchange:
 
     def messages(self, now: float, most: int) -> Iterator[Outgoing]:
         """What to send now, at most `most` of the bulky kind."""
+        self.receiver.pace.fill(now)
+        self.sender.pace.fill(now)
         while self._replies:
             yield self._replies.pop(0)
         yield from self.receiver.messages(now)

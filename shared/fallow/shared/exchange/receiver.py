@@ -17,6 +17,7 @@ from fallow.shared.exchange.events import (
     Stored,
     TransferEvent,
 )
+from fallow.shared.exchange.pace import Pace
 from fallow.shared.messages import CHUNK, Chunk, Fetch, Gone
 
 WINDOW = 16 * CHUNK  # bytes asked for and not here yet, per peer
@@ -48,7 +49,8 @@ class Receiver:
     the outcome given to `finished`.
     """
 
-    def __init__(self, store: BlobStore, owner: str) -> None:
+    def __init__(self, store: BlobStore, owner: str, pace: Pace) -> None:
+        self.pace = pace
         self._store = store
         self._owner = owner
         self._queued: OrderedDict[str, _Arriving] = OrderedDict()
@@ -66,9 +68,14 @@ class Receiver:
         return bool(self._queued or self._active or self._finishing or self._elsewhere)
 
     @property
+    def hungry(self) -> bool:
+        """Whether there is something to ask for."""
+        return bool(self._queued or self._active)
+
+    @property
     def waiting(self) -> bool:
         """Whether the peer owes us bytes."""
-        return bool(self._active)
+        return self._in_flight > 0
 
     def want(self, hash: str, size: int, now: float) -> None:
         """Get this blob; asking again for one that is on its way repeats what was asked for."""
@@ -156,7 +163,12 @@ class Receiver:
                     self._move_elsewhere(arriving)
                 else:
                     yield from self._ask(arriving)
-        while self._queued and len(self._active) < _ACTIVE and self._in_flight < WINDOW:
+        while (
+            self._queued
+            and len(self._active) < _ACTIVE
+            and self._in_flight < WINDOW
+            and self.pace.may_go()
+        ):
             _, arriving = self._queued.popitem(last=False)
             if self._open(arriving, now, take_over=True):
                 yield from self._ask(arriving)
@@ -199,7 +211,10 @@ class Receiver:
             self._finish(arriving, partial)
             return
         length = min(arriving.size - arriving.asked, WINDOW - self._in_flight)
-        if length > 0:
+        if self.pace.rate is not None:
+            length = min(length, self.pace.piece)
+        if length > 0 and self.pace.may_go():
+            self.pace.spend(length)
             fetch = Fetch(arriving.hash, arriving.asked, length)
             arriving.asked += length
             self._in_flight += length

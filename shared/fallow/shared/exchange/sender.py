@@ -18,6 +18,7 @@ from fallow.shared.exchange.events import (
     Progressed,
     TransferEvent,
 )
+from fallow.shared.exchange.pace import Pace
 from fallow.shared.messages import CHUNK, Chunk, Fetch, Gone, Have, Offer
 
 _OFFERED = 256  # offers not answered yet, per peer
@@ -32,7 +33,8 @@ class Sender:
     `find` says where a blob's bytes are, or None. Ranges are read only as they are taken.
     """
 
-    def __init__(self, find: Callable[[str], Path | None]) -> None:
+    def __init__(self, find: Callable[[str], Path | None], pace: Pace) -> None:
+        self.pace = pace
         self._find = find
         self._queued: OrderedDict[str, int] = OrderedDict()
         self._offered: OrderedDict[str, int] = OrderedDict()
@@ -49,14 +51,21 @@ class Sender:
     @property
     def waiting(self) -> bool:
         """Whether the peer owes us an answer."""
-        return bool(self._offered)
+        return bool(self._offered) and not self._ranges
 
     @property
     def ready(self) -> bool:
-        """Whether `messages` has something to send."""
+        """Whether `messages` has something to send now."""
         return bool(
-            self._ranges or self._refusals or (self._queued and len(self._offered) < _OFFERED)
+            (self._ranges and self.pace.may_go())
+            or self._refusals
+            or (self._queued and len(self._offered) < _OFFERED)
         )
+
+    @property
+    def loaded(self) -> bool:
+        """Whether bytes that were asked for are still to be sent."""
+        return bool(self._ranges)
 
     def offer(self, hash: str, size: int) -> None:
         """Deliver this blob."""
@@ -105,7 +114,7 @@ class Sender:
                 hash, size = self._queued.popitem(last=False)
                 self._offered[hash] = size
                 yield Offer(hash, size), b""
-            elif self._ranges:
+            elif self._ranges and self.pace.may_go():
                 yield self._read(self._ranges.popleft())
             else:
                 return
@@ -121,7 +130,7 @@ class Sender:
         return self._offered.pop(hash, None) is not None or queued
 
     def _read(self, fetch: Fetch) -> Outgoing:
-        length = min(fetch.length, CHUNK)
+        length = min(fetch.length, self.pace.piece)
         try:
             data = os.pread(self._open_file(fetch.hash), length, fetch.offset)
         except (OSError, OverflowError):
@@ -131,6 +140,7 @@ class Sender:
         if fetch.length > length:
             rest = Fetch(fetch.hash, fetch.offset + length, fetch.length - length)
             self._ranges.appendleft(rest)
+        self.pace.spend(length)
         done = fetch.offset + length
         if self._offered.get(fetch.hash) == done:
             self._close_file(fetch.hash)

@@ -63,7 +63,9 @@ class DataClient:
         keys: KeyPair | None = None,
         server: str | None = None,
         clock: Clock | None = None,
+        rate: int | None = None,
     ) -> None:
+        """`rate` is the most bytes per second that move each way, None for as many as can."""
         self._connect = partial(wire.connect, address, DATA_LIMITS, keys=keys, server=server)
         self._on_event = on_event
         self._clock = clock or SystemClock()
@@ -71,7 +73,7 @@ class DataClient:
         self._finisher = Finisher(self._waker)
         self._paths: dict[str, Path] = {}
         self._store = store
-        self._exchange = Exchange(store, "", self._find)
+        self._exchange = Exchange(store, "", self._find, rate)
         self._commands: deque[Callable[[], None]] = deque()
         self._paused = False
         self._unsent: Outgoing | None = None
@@ -119,6 +121,10 @@ class DataClient:
     def resume(self) -> None:
         self._do(lambda: self._set_paused(False))
 
+    def limit(self, rate: int | None) -> None:
+        """Move at most so many bytes per second each way from now on, None for as many as can."""
+        self._do(lambda: self._exchange.limit(rate))
+
     def stop(self) -> None:
         """End the thread; what is half here stays on disk and can go on later."""
         self._stopping.set()
@@ -163,7 +169,9 @@ class DataClient:
         """Seconds to wait for anything to happen."""
         if socket.connected and not self._paused and self._unsent is None and self._exchange.ready:
             return 0.0
-        return LOOK if self._exchange.busy or self._reconnect_at is not None else IDLE
+        patience = LOOK if self._exchange.busy or self._reconnect_at is not None else IDLE
+        opens_in = self._exchange.opens_in
+        return patience if opens_in is None else min(patience, opens_in)
 
     def _turn(self, socket: ClientSocket, poller: Poller) -> None:
         now = self._clock.now().boot
