@@ -13,6 +13,7 @@ from math import isfinite, lcm, prod
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fallow.shared.batch import (
     Apptainer,
@@ -108,11 +109,12 @@ class Expansion:
 
     def resources(self, index: int) -> Resources:
         """What the job needs: its own word where it has one, else the batch's."""
-        command = self._batch.command
+        command, general = self._batch.command, self._batch.resources
+        if general.gpus is None and "gpu" in self._batch.meta.capabilities:
+            general = replace(general, gpus=1)
         own = command.jobs[index].resources if command is not None and command.jobs else None
         if own is None:
-            return self._batch.resources
-        general = self._batch.resources
+            return general
         return Resources(
             cpus=own.cpus if own.cpus is not None else general.cpus,
             memory=own.memory if own.memory is not None else general.memory,

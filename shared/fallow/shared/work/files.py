@@ -19,15 +19,15 @@ import os
 from pathlib import Path
 
 from fallow.shared.errors import FallowError
-from fallow.shared.messages import Action, JobSpec, Script
-from fallow.shared.work import checkpoint, staging
+from fallow.shared.messages import Action, Container, JobSpec, Script
+from fallow.shared.work import checkpoint, container, staging
 from fallow.shared.work.trees import copy_tree, on_this_disk, remove_tree
 
 log = logging.getLogger(__name__)
 
 STATUS = "status"
 GPUS = "gpus"
-OWN = ".fallow"
+OWN = staging.OWN
 PROGRESS = f"{OWN}/progress"
 _KEPT = {"run.json", "build.json", "tree"}
 _FEW = 8
@@ -40,7 +40,7 @@ def blobs_of(job: JobSpec) -> dict[str, int]:
     wanted = {each.hash: each.size for each in (*job.shared, *job.inputs, *job.saved)}
     actions = [job.action] if job.build is None else [job.action, job.build.action]
     for action in actions:
-        if isinstance(action, Script):
+        if isinstance(action, Script | Container):
             wanted[action.hash] = action.size
     return wanted
 
@@ -48,6 +48,8 @@ def blobs_of(job: JobSpec) -> dict[str, int]:
 def needs_little(job: JobSpec) -> bool:
     """Whether its work folder is made in less time than another thread takes to wake up."""
     inputs = (*job.shared, *job.inputs, *job.saved)
+    if isinstance(job.action, Container):
+        return False
     return job.build is None and len(inputs) <= _FEW and sum(i.size for i in inputs) <= _LITTLE
 
 
@@ -121,7 +123,10 @@ def place_run(
     staging.place_inputs(work, job.inputs, blob)
     if job.checkpoint is not None:
         staging.place_checkpoint(work, checkpoint.folder(job.checkpoint), job.saved, blob)
-    _finish(work, job, job.action, blob)
+    if isinstance(job.action, Container):
+        container.place(work, folder / "scratch", job, job.action, blob)
+    else:
+        _finish(work, job, job.action, blob)
 
 
 def _begin(folder: Path, work: Path) -> None:

@@ -4,16 +4,17 @@ Not the starting (`processes`), nor who decides that it starts. The opposite is 
 the folders that this names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
-from fallow.shared.messages import JobSpec
-from fallow.shared.work import checkpoint, files, gpus, processes
+from fallow.shared.messages import Container, JobSpec
+from fallow.shared.work import checkpoint, container, files, gpus, processes
 from fallow.shared.work.build import is_build
 from fallow.shared.work.gpus import Gpu
 from fallow.shared.work.sandbox import SandboxPlan
+from fallow.shared.work.settings import Jobs
 from fallow.shared.work.staging import words_of
 
 
@@ -22,7 +23,7 @@ def order_of(
     job: JobSpec,
     plan: SandboxPlan,
     folder: Path,
-    nice: int,
+    settings: Jobs,
     installed: Sequence[Gpu] = (),
     given: Sequence[Gpu] = (),
 ) -> processes.Spawn:
@@ -35,6 +36,10 @@ def order_of(
     if building:
         assert job.build is not None
         action, extra = job.build.action, job.build.env
+    if isinstance(action, Container):
+        argv, extra, path_inside = _container(job, action, plan, settings, installed)
+    else:
+        argv, path_inside = words_of(action), plan.path_inside
     saved = files.OWN if job.checkpoint is None else checkpoint.folder(job.checkpoint)
     env = {
         "FALLOW_BATCH": job.batch,
@@ -42,23 +47,46 @@ def order_of(
         "FALLOW_ATTEMPT": str(attempt.number),
         "FALLOW_CPUS": str(job.cpus),
         "FALLOW_GPUS": str(len(given)),
-        "FALLOW_INPUT": plan.path_inside("input"),
-        "FALLOW_OUTPUT": plan.path_inside("distribute_save"),
-        "FALLOW_CHECKPOINT": plan.path_inside(saved),
-        "FALLOW_PROGRESS": plan.path_inside(files.PROGRESS),
+        "FALLOW_INPUT": path_inside("input"),
+        "FALLOW_OUTPUT": path_inside("distribute_save"),
+        "FALLOW_CHECKPOINT": path_inside(saved),
+        "FALLOW_PROGRESS": path_inside(files.PROGRESS),
         **gpus.variables(installed, given, hidden=plan.layout == "hidden"),
     }
     order = processes.Spawn(
-        argv=words_of(action),
+        argv=argv,
         sandbox=plan,
         stdout=folder / ("log.txt" if building else "stdout.txt"),
         stderr=folder / ("log.txt" if building else "stderr.txt"),
         status=folder / files.STATUS,
         env={**env, **extra},
-        nice=nice,
+        nice=settings.nice,
     )
     _refuse_nul(order)
     return order
+
+
+def _container(
+    job: JobSpec, action: Container, plan: SandboxPlan, settings: Jobs, installed: Sequence[Gpu]
+) -> tuple[tuple[str, ...], dict[str, str], Callable[[str], str]]:
+    runtime = container.find()
+    if plan.contained:
+        raise FallowError("only a job can be a container, not a build")
+    if runtime is None:
+        raise FallowError(
+            "this computer has no apptainer any more", hint="install apptainer or singularity"
+        )
+    hidden = settings.sandbox != "none"
+    container.check_mounts(action, settings.read_only, hidden)
+    vendors = {each.vendor for each in installed}
+    work, scratch = Path(plan.work), Path(plan.scratch)
+    argv = container.words(
+        runtime, job, action, work, scratch, nvidia=bool(vendors & {"nvidia", "other"})
+    )
+    own = container.variables(
+        runtime, scratch, job.env, hidden=hidden, network=job.network, amd="amd" in vendors
+    )
+    return argv, own, container.path_inside
 
 
 def _refuse_nul(order: processes.Spawn) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from fallow.shared.ids import name_problem
+from fallow.shared.work import container
 
 KNOWN_PROGRAMS = ("cmake", "g++", "gcc", "gfortran", "make", "mpirun", "python3")
 _CPUS = Path("/sys/devices/system/cpu")
@@ -45,7 +46,8 @@ def free_disk(folder: Path) -> int:
 
 def capabilities() -> tuple[str, ...]:
     """Which of the programs that batches commonly ask for are installed here."""
-    return tuple(name for name in KNOWN_PROGRAMS if shutil.which(name))
+    found = tuple(name for name in KNOWN_PROGRAMS if shutil.which(name))
+    return (*found, container.CAPABILITY) if container.find() is not None else found
 
 
 def host_name() -> str:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
-from fallow.shared.messages import JobSpec
+from fallow.shared.messages import Container, JobSpec
 from fallow.shared.runs import Crashed, Exit
 from fallow.shared.work import cores, files, gpus, processes, run_words
 from fallow.shared.work.build import is_build
@@ -23,7 +23,7 @@ from fallow.shared.work.ground import Ground
 from fallow.shared.work.launch import order_of
 from fallow.shared.work.phases import Process
 from fallow.shared.work.processes import Handle, Identity, NeverStarted, Vanished
-from fallow.shared.work.sandbox import SandboxAbility, plan_for
+from fallow.shared.work.sandbox import SandboxAbility, SandboxPlan, plan_for
 from fallow.shared.work.settings import Jobs
 
 log = logging.getLogger(__name__)
@@ -179,19 +179,25 @@ class Running:
     def _spawn(self, attempt: AttemptId, job: JobSpec, work: Path) -> Handle:
         folder = self._folder_of(attempt)
         given = self._give(attempt, job)
-        plan = plan_for(
-            *(self._ability, self._jobs.sandbox, work, folder / "scratch"),
-            *(self._jobs.read_only, self._covered),
-            grouped=bool(self._ground.folder),
-            network=job.network,
-        )
+        plan = self._plan(job, work, folder / "scratch", is_build(attempt))
         devices = dict.fromkeys(device for each in given for device in each.devices)
         plan = replace(plan, devices=tuple(devices))
-        order = order_of(attempt, job, plan, folder, self._jobs.nice, self._gpus, given)
+        order = order_of(attempt, job, plan, folder, self._jobs, self._gpus, given)
         taken = [handle.processors() for handle in self._handles.values()]
         processors = cores.choose(self._cores, job.cpus, taken)
         bounded = replace(order, ground=self._ground, memory=job.memory, processors=processors)
         return processes.spawn(bounded)
+
+    def _plan(self, job: JobSpec, work: Path, scratch: Path, building: bool) -> SandboxPlan:
+        if isinstance(job.action, Container) and not building:
+            # An image brings its own view of the computer.
+            return SandboxPlan("plain", str(work), str(scratch))
+        return plan_for(
+            *(self._ability, self._jobs.sandbox, work, scratch),
+            *(self._jobs.read_only, self._covered),
+            grouped=bool(self._ground.folder),
+            network=job.network,
+        )
 
     def _give(self, attempt: AttemptId, job: JobSpec) -> tuple[Gpu, ...]:
         """The GPUs it gets, noted so that the next agent gives them to nobody else."""

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import relative_path_problem
-from fallow.shared.messages import Action, Argv, Container, Input, Script, Shell
+from fallow.shared.messages import Argv, Input, Script, Shell
 from fallow.shared.paths import open_beneath, resolve_beneath
 from fallow.shared.work.trees import copy_content, on_this_disk, remove_tree
 
 INPUT = "input"
 INITIAL = "initial_files"
+OWN = ".fallow"
 OUTPUT = "distribute_save"
 
 Blob = Callable[[str], Path]
@@ -79,7 +80,7 @@ def link_at_top(work: Path, inputs: Iterable[Input]) -> None:
                 place.symlink_to(f"{INPUT}/{name}")
 
 
-def words_of(action: Action) -> tuple[str, ...]:
+def words_of(action: Shell | Argv | Script) -> tuple[str, ...]:
     """The program and arguments of an action, to be run in the work folder."""
     match action:
         case Shell(line):
@@ -88,8 +89,6 @@ def words_of(action: Action) -> tuple[str, ...]:
             return words
         case Script(name, _, _, args):
             return ("python3", f"./{name}", *args)
-        case Container():
-            raise FallowError("Containers cannot be run by this release")
 
 
 def _place(root: Path, each: Input, blob: Blob) -> None:
