@@ -45,7 +45,16 @@ from fallow.coordinator.records import (
     NodeRecord,
     Save,
 )
-from fallow.shared.batch import Batch, Command, CommandInitialize, Meta, Range, Resources, Sweep
+from fallow.shared.batch import (
+    Batch,
+    Checkpoint,
+    Command,
+    CommandInitialize,
+    Meta,
+    Range,
+    Resources,
+    Sweep,
+)
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import (
     PROTOCOL,
@@ -439,6 +448,7 @@ def sweep_batch(
     build: bool = False,
     capabilities: tuple[str, ...] = (),
     namespace: str = "ana",
+    checkpoint: Checkpoint | None = None,
 ) -> Batch:
     """A batch of so many jobs named j0, j1, …"""
     return Batch(
@@ -450,6 +460,7 @@ def sweep_batch(
             sweep=Sweep(values={"n": Range(start=0, to=jobs - 1)}),
         ),
         resources=Resources(cpus=cpus, memory=memory),
+        checkpoint=checkpoint,
     )
 
 
@@ -462,7 +473,14 @@ class FakeDesk:
     `AttemptId`s are written as job-number, builds as "build". The desk is free at the start.
     """
 
-    def __init__(self, *, cpus: int = 2, in_place: bool = False, unable: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        cpus: int = 2,
+        in_place: bool = False,
+        unable: str | None = None,
+        max_pause: float | None = None,
+    ) -> None:
         self.now = Moment(1000.0, 1_000_000.0)
         self.settings = Settings(
             host="desk",
@@ -472,6 +490,7 @@ class FakeDesk:
             policy=Policy(idle_after=600.0, settle=30.0),
             in_place=in_place,
             unable=unable,
+            max_pause=max_pause,
         )
         self.core = AgentCore(self.settings, self.now)
         self.touched = self.now.boot - 700.0

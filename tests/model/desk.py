@@ -8,13 +8,15 @@ import hashlib
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-from fakes import GIB, FakeCoordinator
+from fakes import GIB, SAVED, FakeCoordinator
 from fallow.coordinator.events import (
     AgentSaid,
+    CheckpointKept,
     Commit,
-    CommitFailed,
     CommitIncomplete,
     Committed,
+    Event,
+    KeepCheckpoint,
 )
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import (
@@ -27,10 +29,10 @@ from fallow.shared.messages import (
     encode,
 )
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Crashed, Exit, Exited, Signalled
+from fallow.shared.runs import Crashed, Exit, Exited, Signalled, Stopped
 from fallow.shared.work import run_words
 from fallow.shared.work.build import Build, build_id, is_build
-from fallow.shared.work.phases import Process, Run
+from fallow.shared.work.phases import Process, Run, Saving
 from fallow.tray import core_words as words
 from fallow.tray.core import Core
 from fallow.tray.presence import Policy, Reading
@@ -75,9 +77,11 @@ class ModelCoordinator(FakeCoordinator):
         self.blobs: set[str] = set()
         self.results: dict[AttemptId, Commit] = {}
 
-    def _commit(self, commit: Commit) -> Committed | CommitIncomplete | CommitFailed:
+    def _commit(self, commit: Commit | KeepCheckpoint) -> Event:
         if commit.manifest is not None and commit.manifest not in self.blobs:
             return CommitIncomplete(commit.attempt, (commit.manifest,))
+        if isinstance(commit, KeepCheckpoint):
+            return CheckpointKept(commit.attempt, commit.manifest, SAVED)
         self.on_disk[commit.attempt.job].append((commit.attempt.number, commit.outcome))
         self.results[commit.attempt] = commit
         return Committed(commit.attempt, commit.outcome)
@@ -316,12 +320,15 @@ class ModelDesk:
                     proc.frozen = False
             case run_words.Terminate():
                 if proc is not None:
-                    proc.asked_to_end = True
+                    proc.asked_to_end, proc.frozen = True, False
             case run_words.Kill():
                 if proc is not None and proc.exit is None:
                     proc.exit, proc.by_us = Signalled(9), True
                     self.facts.append((attempt, run_words.Ended(proc.exit)))
             case run_words.Collect(exit):
+                if exit == Stopped("evict") and attempt.number % 3 == 0:
+                    self.tasks[attempt].append(run_words.CollectFailed("it left no checkpoint"))
+                    return
                 manifest = hashlib.sha256(f"{self.name}{attempt}{exit}".encode()).hexdigest()
                 self.tasks[attempt].append(run_words.OutputsHashed(manifest, 7))
             case run_words.Upload():
@@ -348,11 +355,15 @@ class ModelDesk:
             found += [
                 f"{proc.attempt} runs at {self.name} while {self.core.verdict.kind}"
                 for proc in self.living()
-                if not proc.frozen
+                if not proc.frozen and not self._saves_itself(proc)
             ]
         if self.linked and isinstance(self.core.session.link, Away):
             found.append(f"{self.name} has a connection and does nothing with it")
         return found
+
+    def _saves_itself(self, proc: Proc) -> bool:
+        run = self.core.work.runs.get(proc.attempt)
+        return run is not None and isinstance(run.phase, Saving)
 
     def is_empty(self) -> bool:
         return not (self.core.work.runs or self.living() or self.disk.runs)

@@ -29,6 +29,7 @@ STATES: dict[str, AttemptState] = {
     "Live": Live("running"),
     "Collecting": Collecting(Exited(0), MANIFEST, 7),
     "Stopping": Stopping("superseded"),
+    "Evicting": Stopping("evict"),
     "Ended": Ended("lost"),
 }
 EVENTS: dict[str, Event] = {
@@ -45,6 +46,9 @@ EVENTS: dict[str, Event] = {
     "crash, files": attempt.SeenFinished(Finished(Crashed(), MANIFEST, 7, stored=True)),
     "crash, nothing": attempt.SeenFinished(Finished(Crashed())),
     "evicted there": attempt.SeenFinished(Finished(Stopped("evict"))),
+    "evicted, coming": attempt.SeenFinished(Finished(Stopped("evict"), MANIFEST, 7)),
+    "evicted, saved": attempt.SeenFinished(Finished(Stopped("evict"), MANIFEST, 7, stored=True)),
+    "ran too long": attempt.SeenFinished(Finished(Stopped("run_time"), MANIFEST, 7, stored=True)),
     "stopped there": attempt.SeenFinished(Finished(Stopped("lost"))),
     "declined": attempt.SeenDeclined(Declined("owner")),
     "absent": attempt.Absent(),
@@ -55,35 +59,40 @@ EVENTS: dict[str, Event] = {
     "stop evict": attempt.Stop("evict"),
     "kept result": attempt.Kept("result"),
     "kept failed": attempt.Kept("failed"),
+    "kept checkpoint": attempt.Kept("checkpoint"),
     "unusable": attempt.Unusable("a path that leaves its folder"),
 }
 
-HEAD = "Assigned Live Collecting Stopping Ended"
+HEAD = "Assigned Live Collecting Stopping Evicting Ended"
 TABLE = """
-seen building   | Live               Live               !                  ~/withdraw           ~/withdraw
-seen running    | Live               ~                  !                  ~/withdraw           ~/withdraw
-seen paused     | Live               Live               !                  ~/withdraw           ~/withdraw
-seen, told      | Live               ~                  !                  ~                    ~
-exit 0, coming  | Collecting         Collecting         ~                  superseded/discarded ~/discarded
-exit 0, here    | Collecting/commit  Collecting/commit  ~/commit           superseded/discarded ~/discarded
-exit 0, late    | superseded/superseded superseded/superseded superseded/superseded superseded/discarded ~/discarded
-exit 3, coming  | Collecting         Collecting         ~                  superseded/discarded ~/discarded
-exit 3, here    | Collecting/commit  Collecting/commit  ~/commit           superseded/discarded ~/discarded
-signal, here    | Collecting/commit  Collecting/commit  ~/commit           superseded/discarded ~/discarded
-crash, files    | Collecting/commit  Collecting/commit  ~/commit           superseded/discarded ~/discarded
-crash, nothing  | lost/discarded     lost/discarded     lost/discarded     superseded/discarded ~/discarded
-evicted there   | evicted/discarded  evicted/discarded  evicted/discarded  superseded/discarded ~/discarded
-stopped there   | lost/discarded     lost/discarded     lost/discarded     superseded/discarded ~/discarded
-declined        | declined/discarded declined/discarded !                  superseded/discarded ~/discarded
-absent          | lost               lost               lost               superseded           -
-silent          | lost               doubtful           doubtful           superseded           -
-shut down       | evicted            evicted            -                  superseded           -
-stop kill       | Stopping/withdraw  Stopping/withdraw  Stopping/withdraw  Stopping/withdraw    -
-stop superseded | Stopping/withdraw  Stopping/withdraw  ~                  ~                    -
-stop evict      | Stopping/withdraw  Stopping/withdraw  ~                  ~                    -
-kept result     | !                  !                  succeeded/committed succeeded/committed -
-kept failed     | !                  !                  failed/kept        failed/kept          -
-unusable        | !                  !                  failed/discarded   -                    -
+seen building   | Live Live ! ~/withdraw ~/withdraw ~/withdraw
+seen running    | Live ~ ! ~/withdraw ~/withdraw ~/withdraw
+seen paused     | Live Live ! ~/withdraw ~/withdraw ~/withdraw
+seen, told      | Live ~ ! ~ ~ ~
+exit 0, coming  | Collecting Collecting ~ superseded/discarded Collecting ~/discarded
+exit 0, here    | Collecting/commit Collecting/commit ~/commit superseded/discarded Collecting/commit ~/discarded
+exit 0, late    | superseded/superseded superseded/superseded superseded/superseded superseded/discarded superseded/superseded ~/discarded
+exit 3, coming  | Collecting Collecting ~ superseded/discarded Collecting ~/discarded
+exit 3, here    | Collecting/commit Collecting/commit ~/commit superseded/discarded Collecting/commit ~/discarded
+signal, here    | Collecting/commit Collecting/commit ~/commit superseded/discarded Collecting/commit ~/discarded
+crash, files    | Collecting/commit Collecting/commit ~/commit superseded/discarded Collecting/commit ~/discarded
+crash, nothing  | lost/discarded lost/discarded lost/discarded superseded/discarded lost/discarded ~/discarded
+evicted there   | evicted/discarded evicted/discarded evicted/discarded superseded/discarded evicted/discarded ~/discarded
+evicted, coming | Collecting Collecting ~ superseded/discarded Collecting ~/discarded
+evicted, saved  | Collecting/commit Collecting/commit ~/commit superseded/discarded Collecting/commit ~/discarded
+ran too long    | Collecting/commit Collecting/commit ~/commit superseded/discarded Collecting/commit ~/discarded
+stopped there   | lost/discarded lost/discarded lost/discarded superseded/discarded lost/discarded ~/discarded
+declined        | declined/discarded declined/discarded ! superseded/discarded evicted/discarded ~/discarded
+absent          | lost lost lost superseded evicted -
+silent          | lost doubtful doubtful superseded evicted -
+shut down       | evicted evicted - superseded evicted -
+stop kill       | Stopping/withdraw Stopping/withdraw Stopping/withdraw Stopping/withdraw Stopping/withdraw -
+stop superseded | Stopping/withdraw Stopping/withdraw ~ ~ Stopping/withdraw -
+stop evict      | Stopping/withdraw Stopping/withdraw ~ ~ ~ -
+kept result     | ! ! succeeded/committed succeeded/committed succeeded/committed -
+kept failed     | ! ! failed/kept failed/kept failed/kept -
+kept checkpoint | ! ! evicted/kept evicted/kept evicted/kept -
+unusable        | ! ! failed/discarded - - -
 """  # noqa: E501
 
 
@@ -196,3 +205,21 @@ def test_a_job_that_saves_itself_and_exits_0_when_killed_has_not_finished() -> N
     assert change is not None
     assert change.record.state == Ended("killed")
     assert change.order == "discarded"
+
+
+def test_a_checkpoint_that_is_no_good_costs_the_job_nothing() -> None:
+    record = replace(
+        make(Collecting(Stopped("evict"), MANIFEST, 7)), exit=Stopped("evict"), manifest=MANIFEST
+    )
+    change = step(record, attempt.Unusable("its list cannot be read"), WALL)
+    assert change is not None
+    assert change.record.state == Ended("evicted", "its list cannot be read")
+    assert change.order == "discarded"
+
+
+def test_what_ran_for_too_long_has_failed() -> None:
+    change = step(make(Live("running")), EVENTS["ran too long"], WALL)
+    assert change is not None
+    kept = step(change.record, attempt.Kept("failed"), WALL)
+    assert kept is not None
+    assert (kept.record.state, kept.record.exit) == (Ended("failed"), Stopped("run_time"))
