@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from fakes import AWAY, sweep_batch
+from fakes import AWAY, GIB, sweep_batch
 from fallow.coordinator.events import NodeJoined
 from fallow.coordinator.records import Active, Done, Ended
+from fallow.shared.batch import Checkpoint
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Kill, Remove
 from fallow.shared.runs import Exit, Exited, Signalled
@@ -38,18 +39,30 @@ class Group(RuleBasedStateMachine):
 
     # --- people ---
 
-    @initialize(jobs=st.integers(1, 3), cpus=st.sampled_from([None, 1]), build=st.booleans())
-    def begin(self, jobs: int, cpus: int | None, build: bool) -> None:
+    @initialize(
+        jobs=st.integers(1, 3),
+        cpus=st.sampled_from([None, 1]),
+        build=st.booleans(),
+        saves=st.booleans(),
+    )
+    def begin(self, jobs: int, cpus: int | None, build: bool, saves: bool) -> None:
         for desk in self.desks:
             desk.connect()
         self.elapse(40.0)
-        self.submit(jobs, cpus, build)
+        self.submit(jobs, cpus, build, saves)
         self.exchange()
 
-    @rule(jobs=st.integers(1, 3), cpus=st.sampled_from([None, 1]), build=st.booleans())
-    def submit(self, jobs: int, cpus: int | None, build: bool) -> None:
+    @rule(
+        jobs=st.integers(1, 3),
+        cpus=st.sampled_from([None, 1]),
+        build=st.booleans(),
+        saves=st.booleans(),
+    )
+    def submit(self, jobs: int, cpus: int | None, build: bool, saves: bool) -> None:
         if self.batches < 4:
-            self.office.submit(sweep_batch(f"b{self.batches}", jobs, cpus=cpus, build=build))
+            saved = Checkpoint(grace=5.0, files=("state",)) if saves else None
+            name = f"b{self.batches}"
+            self.office.submit(sweep_batch(name, jobs, cpus=cpus, build=build, checkpoint=saved))
             self.batches += 1
 
     @rule(batch=st.integers(0, 3), job=st.sampled_from([None, 0, 1]), remove=st.booleans())
@@ -60,7 +73,7 @@ class Group(RuleBasedStateMachine):
         else:
             self.office.ask(Kill(ref if job is None else f"{ref}/j{job}"))
 
-    @rule(which=WHICH, what=st.sampled_from(["touch", "touch", "pause", "resume"]))
+    @rule(which=WHICH, what=st.sampled_from(["touch", "touch", "pause", "resume", "eject"]))
     def somebody_is_there(self, which: int, what: str) -> None:
         desk = self.desks[which]
         match what:
@@ -70,6 +83,14 @@ class Group(RuleBasedStateMachine):
                 desk.tell(words.PauseAsked(60.0))
             case "resume":
                 desk.tell(words.ResumeAsked())
+            case "eject":
+                desk.tell(words.EjectAsked())
+
+    @rule(which=WHICH)
+    def memory_is_short(self, which: int) -> None:
+        desk = self.desks[which]
+        held = dict.fromkeys(desk.core.work.runs, GIB)
+        desk.tell(words.MemorySeen(0, 8 * GIB, held))
 
     # --- the work ---
 

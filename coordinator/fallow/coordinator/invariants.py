@@ -30,6 +30,10 @@ def violations(world: World) -> list[str]:
     for record in world.attempts.values():
         if not is_over(record) and record.id not in world.nodes[record.node].attempts:
             found.append(f"{record.id} is live, but {record.node} does not keep it")
+    for job_id in world.checkpoints:
+        job = world.job(job_id)
+        if job is None or type(job.state) is Done:
+            found.append(f"{job_id} has a checkpoint, and nobody to go on from it")
     for job_id, attempt_id in world.committing.items():
         if is_over(world.attempts[attempt_id]):
             found.append(f"{attempt_id} is over and being committed")
