@@ -31,8 +31,8 @@ def violations(world: World) -> list[str]:
         if not is_over(record) and record.id not in world.nodes[record.node].attempts:
             found.append(f"{record.id} is live, but {record.node} does not keep it")
     for job_id in world.checkpoints:
-        job = world.job(job_id)
-        if job is None or type(job.state) is Done:
+        whose = world.job(job_id)
+        if whose is None or type(whose.state) is Done:
             found.append(f"{job_id} has a checkpoint, and nobody to go on from it")
     for job_id, attempt_id in world.committing.items():
         if is_over(world.attempts[attempt_id]):
