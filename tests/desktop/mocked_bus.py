@@ -27,7 +27,13 @@ def available() -> bool:
 
 
 class MockedBus:
-    """The bus, as long as the block lasts; `mock` starts a service, `teach` gives it a method."""
+    """The bus, as long as the block lasts; `mock` starts a service, `teach` gives it a method.
+
+    `services` is a folder of services that the bus starts when somebody asks for them.
+    """
+
+    def __init__(self, services: Path | None = None) -> None:
+        self._services = services
 
     def __enter__(self) -> Self:
         # Not tmp_path: the path of a socket may have 107 bytes.
@@ -36,7 +42,10 @@ class MockedBus:
         socket = folder / "bus"
         self.address = f"unix:path={socket}"
         config = folder / "bus.conf"
-        config.write_text(BUS_CONFIG.format(socket=socket))
+        text = BUS_CONFIG.format(socket=socket)
+        if self._services is not None:
+            text = text.replace("<policy", f"<servicedir>{self._services}</servicedir><policy", 1)
+        config.write_text(text)
         self._children = [
             subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile"])
         ]

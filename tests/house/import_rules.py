@@ -79,6 +79,7 @@ PURE = {
     "fallow.tray.form",
     "fallow.tray.hours",
     "fallow.tray.lookout",
+    "fallow.tray.notices",
     "fallow.tray.overview",
     "fallow.tray.presence",
     "fallow.tray.second_sign",

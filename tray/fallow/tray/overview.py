@@ -172,8 +172,8 @@ def _run(run: RunStatus, status: AgentStatus, since: float) -> RunShown:
 
 
 def _state(run: RunStatus, status: AgentStatus) -> str:
-    word = _STATES.get(run.state, run.state)
-    if run.state != "paused":
+    word = "moves to another computer" if run.leaving else _STATES.get(run.state, run.state)
+    if run.leaving or run.state != "paused":
         return word
     why = run.why or (status.reasons[0].text if status.reasons else "")
     return f"{word}, {why}" if why else word

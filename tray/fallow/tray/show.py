@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from fallow.shared.ids import AttemptId
 from fallow.shared.moments import Moment
+from fallow.shared.runs import Stopped
 from fallow.shared.work import build as builds
 from fallow.shared.work import phases
 from fallow.shared.work.build import Build, build_id
@@ -80,7 +81,19 @@ def _run(run: Run, pids: Pids, now: Moment) -> RunStatus:
         run_seconds=round(ran, 3),
         paused_seconds=round(paused, 3),
         progress=run.progress,
+        leaving=_leaves(run),
     )
+
+
+def _leaves(run: Run) -> bool:
+    match run.phase:
+        case phases.Leaving() | phases.Saving():
+            return True
+        case phases.Aborting(why=why) | phases.Stopping(why=why):
+            return why == "evict"
+        case phases.Collecting(exit=end) | phases.Spooled(exit=end) | phases.Over(exit=end):
+            return isinstance(end, Stopped) and end.why == "evict"
+    return False
 
 
 def _wall(boot: float | None, now: Moment) -> float | None:

@@ -20,6 +20,7 @@ class RunStatus(Struct, frozen=True):
 
     `eta_seconds` are running seconds by its own progress, None where it says none. `cores` is how
     many processors it keeps busy, `memory` its bytes. `why` says why it is paused, for people.
+    `leaving`: it is sent to another computer.
     """
 
     batch: str
@@ -35,6 +36,7 @@ class RunStatus(Struct, frozen=True):
     cores: float | None = None
     memory: int | None = None
     why: str = ""
+    leaving: bool = False
 
 
 DayState = Literal["ran", "paused", "free", "off"]

@@ -278,10 +278,13 @@ def _whose(runs: Sequence[RunStatus]) -> str:
 def run_line(run: RunStatus) -> str:
     """One run in a line, or the build of a batch, which has no job."""
     share = f", {run.progress.share:.0%}" if run.progress is not None else ""
-    return f"{run.job or 'build'} ({run.batch}, {run.owner}): {run.state}{share}"
+    state = "leaving" if run.leaving else run.state
+    return f"{run.job or 'build'} ({run.batch}, {run.owner}): {state}{share}"
 
 
 def _doing(run: RunStatus) -> str:
+    if run.leaving:
+        return "sending away"
     words = {"staging": "fetching files of", "building": "building", "ending": "saving results of"}
     return words.get(run.state, "running")
 

@@ -54,12 +54,21 @@ class Bus:
         return True
 
     def ask(
-        self, service: str, path: str, member: str, signature: str = "", *body: Any
+        self,
+        service: str,
+        path: str,
+        member: str,
+        signature: str = "",
+        *body: Any,
+        start: bool = False,
     ) -> list[Any]:
-        """The answer of `member`, written `interface.Name`; Unanswered when there is none."""
+        """The answer of `member`, written `interface.Name`; Unanswered when there is none.
+
+        `start`: a service that does not run yet is started for it, where the bus can do that.
+        """
         self._serial += 1
         self._connected().sendall(
-            dbus_wire.call(self._serial, service, path, member, signature, body)
+            dbus_wire.call(self._serial, service, path, member, signature, body, start)
         )
         while True:
             for message in self._receive(self._until):

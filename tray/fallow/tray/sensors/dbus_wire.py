@@ -44,15 +44,22 @@ class Received(NamedTuple):
 
 
 def call(
-    serial: int, service: str, path: str, member: str, signature: str, body: tuple[Any, ...]
+    serial: int,
+    service: str,
+    path: str,
+    member: str,
+    signature: str,
+    body: tuple[Any, ...],
+    start: bool = False,
 ) -> bytes:
-    """A call of `member`, written `interface.Name`; arguments may be of the types s, o, u and b.
+    """A call of `member`, written `interface.Name`; `start` says to start a service for it.
 
-    No service is started for it: one that does not run has nothing to tell.
+    Without, one that does not run has nothing to tell. Arguments may be of the types s, o, u, i, b,
+    y, as and a{sv}; the values of the latter are pairs of type and value.
     """
     interface, _, name = member.rpartition(".")
     content = bytearray()
-    for sort, value in zip(signature, body, strict=True):
+    for sort, value in zip(_split(signature), body, strict=True):
         _put(content, sort, value)
     fields = bytearray()
     for code, sort, value in (
@@ -65,7 +72,8 @@ def call(
         _pad(fields, 8)
         fields += struct.pack("<BB", code, 1) + sort.encode() + b"\0"
         _put(fields, sort, value)
-    head = struct.pack("<cBBBIII", b"l", CALL, NO_AUTO_START, 1, len(content), serial, len(fields))
+    flags = 0 if start else NO_AUTO_START
+    head = struct.pack("<cBBBIII", b"l", CALL, flags, 1, len(content), serial, len(fields))
     message = bytearray(head + fields)
     _pad(message, 8)
     return bytes(message + content)
@@ -111,14 +119,39 @@ def _put(data: bytearray, sort: str, value: Any) -> None:
     if sort == "g":
         data += struct.pack("<B", len(value)) + value.encode() + b"\0"
         return
+    if sort == "y":
+        data += struct.pack("<B", value)
+        return
     _pad(data, 4)
-    if sort in "so":
+    if sort in {"as", "a{sv}"}:
+        _put_many(data, sort, value)
+    elif sort == "i":
+        data += struct.pack("<i", value)
+    elif sort in "so":
         text = value.encode()
         data += struct.pack("<I", len(text)) + text + b"\0"
     elif sort in "ub":
         data += struct.pack("<I", value)
     else:
         raise ValueError(f"arguments of type {sort!r} are not sent")
+
+
+def _put_many(data: bytearray, sort: str, values: Any) -> None:
+    """An array: its length in bytes, which counts no padding before the first, then each."""
+    at = len(data)
+    data += bytes(4)
+    if sort == "a{sv}":
+        _pad(data, 8)
+    start = len(data)
+    for each in values:
+        if sort == "a{sv}":
+            _pad(data, 8)
+            _put(data, "s", each)
+            _put(data, "g", values[each][0])
+            _put(data, *values[each])
+        else:
+            _put(data, "s", each)
+    struct.pack_into("<I", data, at, len(data) - start)
 
 
 class _Reader:

@@ -52,6 +52,11 @@ class TrayIcon(QtCore.QObject):
             self._icon.setIcon(picture(menu.icon))
             self._icon.setToolTip(menu.tooltip)
 
+    def balloon(self, title: str, text: str, kind: QtWidgets.QSystemTrayIcon.MessageIcon) -> None:
+        """Says this beside the icon, where there is one."""
+        if self._icon is not None:
+            self._icon.showMessage(title, text, kind)
+
     def _look(self) -> None:
         """An icon made before its tray never shows in it: each tray gets an icon of its own."""
         available = QtWidgets.QSystemTrayIcon.isSystemTrayAvailable()

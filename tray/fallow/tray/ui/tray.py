@@ -5,21 +5,24 @@ Not how the program starts (`app`), and no decision: each intent becomes one req
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+import msgspec
 from PySide6 import QtCore, QtWidgets
 
 from fallow.shared.clock import SystemClock
 from fallow.shared.errors import FallowError
 from fallow.shared.waker import Waker
-from fallow.tray import autostart, habits, hours, local, view
+from fallow.tray import autostart, habits, hours, local, notices, view
 from fallow.tray.line import Line
 from fallow.tray.status import AgentStatus
 from fallow.tray.ui.about import about, complain
 from fallow.tray.ui.icon import TrayIcon
+from fallow.tray.ui.notify import Notifier
 from fallow.tray.ui.one_per_session import Session
 from fallow.tray.ui.own_agent import OwnAgent
 from fallow.tray.ui.shown_menu import ShownMenu
@@ -66,6 +69,8 @@ class Tray(QtCore.QObject):
         self._icon.trayless.connect(self._without_tray)
         self._icon.appeared.connect(self._with_tray)
         self._icon.drawn_by_panel.connect(self._shown_menu.draw_for)
+        self._told = notices.Told(met=self._habits.met)
+        self.notifier = Notifier(self._icon, not self._habits.notify, self)
         self._knocks = QtCore.QSocketNotifier(
             session.fileno(), QtCore.QSocketNotifier.Type.Read, self
         )
@@ -102,6 +107,18 @@ class Tray(QtCore.QObject):
             self._window.show_menu(menu, status, now)
         if first:
             self._icon.start()
+        self._notify(status, menu)
+
+    def _notify(self, status: AgentStatus | None, menu: view.Menu) -> None:
+        boot = self._clock.now().boot
+        self._told, found = notices.notices(self._told, status, menu, boot)
+        for notice in found:
+            self.notifier.show(notice)
+        if self._told.met and not self._habits.met:
+            self._habits = msgspec.structs.replace(self._habits, met=True)
+            # A file that cannot be written only means to be told again.
+            with contextlib.suppress(FallowError):
+                habits.save(habits.place(), self._habits)
 
     def _revive(self, status: AgentStatus | None) -> None:
         """What a dead agent left running, nobody stops when somebody sits down."""
@@ -148,6 +165,7 @@ class Tray(QtCore.QObject):
 
     def _keep_habits(self, kept: habits.Habits) -> None:
         self._habits = kept
+        self.notifier.muted = not kept.notify
 
     def _without_tray(self) -> None:
         self._open_window().stays = True
