@@ -122,8 +122,11 @@ class Expansion:
             disk=own.disk if own.disk is not None else general.disk,
         )
 
-    def concrete(self, index: int, cpus: int) -> ConcreteJob:
-        """The job as it runs on so many processors; IndexError when there is no such job."""
+    def concrete(self, index: int, cpus: int | None) -> ConcreteJob:
+        """The job as it runs on so many processors; IndexError when there is no such job.
+
+        None: that is not known yet, and `{cpus}` stays as it is.
+        """
         files = self.files(index)
         kind = self._kind
         assert kind is not None
@@ -139,7 +142,8 @@ class Expansion:
             run = own.run if own.run is not None else run
             env = {**env, **own.env}
         gpus = self.resources(index).gpus
-        texts = {**self._texts(index), "cpus": str(cpus), "gpus": str(gpus or 0)}
+        shown = "{cpus}" if cpus is None else str(cpus)
+        texts = {**self._texts(index), "cpus": shown, "gpus": str(gpus or 0)}
         return ConcreteJob(
             texts["name"],
             self._line(run if run is not None else "", texts),
@@ -173,7 +177,9 @@ class Expansion:
 
     def _line(self, line: Line, texts: dict[str, str]) -> Line:
         if isinstance(line, str):
-            return self._fill(line, lambda name: quote(texts[name]))
+            return self._fill(
+                line, lambda name: texts[name] if name == "cpus" else quote(texts[name])
+            )
         return tuple(self._fill(word, texts.__getitem__) for word in line)
 
     def _file(self, file: File, texts: dict[str, str]) -> File:

@@ -5,6 +5,8 @@ at types, its tags and its merge keys are left out, so that `no` and `10:00:00` 
 wrote.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import yaml
@@ -18,6 +20,12 @@ _DEEPEST: Final = 32
 _MOST_NODES: Final = 20_000_000
 
 _NULL = {"", "~", "null", "Null", "NULL"}
+# Texts that nobody takes for anything else, in whatever version of YAML.
+_PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)(?:[\w./+-]| (?=[\w./+-]))*", re.ASCII)
+_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"}
+_LINES = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff\ud800-\uffff]+")
+_WIDTH: Final = 96
+_SHORT: Final = 80
 
 
 class _Unguessed:
@@ -78,6 +86,115 @@ def compose(text: str) -> yaml.Node:
     if root is None:
         raise BatchError("The file is empty", hint="begin with `meta:`, see the examples")
     return root  # type: ignore[no-any-return]
+
+
+class _Unexplained:
+    """Writes no tags: the field of a scalar says what it is."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        return ""
+
+
+_SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_Unexplained, _SafeDumper):  # type: ignore[misc]
+    pass
+
+
+def serialize(tree: Any) -> str:
+    """Mappings, lists and scalars as text; a text that could be taken for a number is quoted."""
+    text = yaml.serialize(_node(tree), Dumper=_Dumper, allow_unicode=True, width=_WIDTH)
+    return str(text)
+
+
+def _node(tree: Any) -> yaml.Node:
+    if isinstance(tree, dict):
+        pairs = [(_scalar(key), _node(value)) for key, value in tree.items()]
+        leaf = all(_fits_a_line(value) for _, value in pairs)
+        short = sum(len(key.value) + len(value.value) for key, value in pairs) < _SHORT
+        return yaml.MappingNode("", pairs, flow_style=not pairs or (leaf and short))
+    if isinstance(tree, list):
+        nodes = [_node(each) for each in tree]
+        leaf = all(map(_fits_a_line, nodes))
+        return yaml.SequenceNode("", nodes, flow_style=leaf)
+    return _scalar(tree)
+
+
+def _fits_a_line(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.style != "|"
+
+
+def _scalar(value: str | int | float | bool) -> yaml.ScalarNode:
+    if isinstance(value, bool):
+        return yaml.ScalarNode("", "true" if value else "false")
+    if not isinstance(value, str):
+        return yaml.ScalarNode("", repr(value))
+    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return yaml.ScalarNode("", value)
+    if "\n" in value and _LINES.fullmatch(value):
+        return yaml.ScalarNode("", value, style="|")
+    return yaml.ScalarNode("", value, style='"')
+
+
+def written(text: str, line: int) -> yaml.Node:
+    """A value that stands in no file, as if in this line: text, or a list, keys or quoted text."""
+    if text[:1] in {"[", "{", "'", '"'}:
+        node = compose(text)
+        _move(node, line)
+        return node
+    mark = _mark(line)
+    return yaml.ScalarNode("", text, mark, mark)
+
+
+def with_value(root: yaml.Node, steps: Sequence[str], value: yaml.Node, line: int) -> yaml.Node:
+    """A copy of the tree with this value at this place, which is made where it is missing.
+
+    BatchError, at the line of the value, where there can be no such place.
+    """
+    if not steps:
+        return value
+    step, rest = steps[0], steps[1:]
+    if isinstance(root, yaml.SequenceNode):
+        if not step.isascii() or not step.isdigit() or int(step) >= len(root.value):
+            count = len(root.value)
+            raise BatchError(
+                f"There is no entry {step!r} here",
+                hint=f"its {count} entries are 0 to {count - 1}" if count else "the list is empty",
+                line=line,
+            )
+        place = int(step)
+        entries = list(root.value)
+        entries[place] = with_value(entries[place], rest, value, line)
+        return yaml.SequenceNode("", entries, root.start_mark, root.end_mark)
+    if is_null(root):
+        root = yaml.MappingNode("", [], root.start_mark, root.end_mark)
+    if not isinstance(root, yaml.MappingNode):
+        raise BatchError(f"There is no {step!r} here, but {describe(root)}", line=line)
+    mark = _mark(line)
+    pairs = [(key, node) for key, node in root.value if key.value != step]
+    old = next((node for key, node in root.value if key.value == step), None)
+    if old is None:
+        old = yaml.MappingNode("", [], mark, mark)
+    pair = (yaml.ScalarNode("", step, mark, mark), with_value(old, rest, value, line))
+    at = next((at for at, (key, _) in enumerate(root.value) if key.value == step), len(pairs))
+    pairs.insert(at, pair)
+    return yaml.MappingNode("", pairs, root.start_mark, root.end_mark)
+
+
+def _mark(line: int) -> Any:
+    return yaml.Mark("", 0, line - 1, 0, None, 0)
+
+
+def _move(node: yaml.Node, line: int) -> None:
+    node.start_mark = _mark(line)
+    if isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            _move(each, line)
+    elif isinstance(node, yaml.MappingNode):
+        for key, each in node.value:
+            _move(key, line)
+            _move(each, line)
 
 
 def decode(data: bytes) -> str:

@@ -20,22 +20,28 @@ from fallow.shared.errors import BatchError, NotAllSucceeded, Unreachable, Usage
 from fallow.shared.ids import name_problem
 from fallow.shared.inputs import Gathered, gather
 from fallow.shared.messages import Submitted
-
-_MANY = 100_000
+from fallow.shared.sweep import MANY_JOBS
 
 
 @click.command(
     epilog=example(
         "coordinator submit sweep.yaml --dry-run",
-        "coordinator submit sweep.yaml --name sweep_02 --wait",
+        "coordinator submit sweep.yaml --name sweep_02 --set sweep.re=[100,200] --wait",
     )
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Check everything and send nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything, show the jobs, send nothing.")
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 4 unless all succeeded.")
 @click.option("--follow", is_flag=True, help="Show what the jobs write until the end.")
 @click.option("--name", metavar="BATCH", help="Another batch name than the file's.")
-@click.option("--yes", is_flag=True, help=f"Do not mind more than {_MANY:,} jobs.")
+@click.option(
+    "--set",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Another value than the file's, such as sweep.re=[100,200]; may be given again.",
+)
+@click.option("--yes", is_flag=True, help=f"Do not mind more than {MANY_JOBS:,} jobs.")
 @json_option
 @coordinator_option
 def submit(
@@ -44,6 +50,7 @@ def submit(
     wait: bool,
     follow: bool,
     name: str | None,
+    options: tuple[str, ...],
     yes: bool,
     as_json: bool,
     coordinator: str | None,
@@ -53,10 +60,9 @@ def submit(
     Nothing is sent before every check has passed, and a submit that was cut off leaves no half
     batch: do it again and it goes on.
     """
-    loaded = _load(file, name)
-    jobs = len(loaded.expansion)
-    if jobs > _MANY and not yes:
-        raise UsageError(f"{file} makes {jobs:,} jobs", hint="if that is meant: --yes")
+    loaded = _load(file, name, options)
+    if not (yes or dry_run):
+        _ask_back(file, len(loaded.expansion), quiet=as_json)
     gathered = _gather(loaded, quiet=as_json)
     with Client(coordinator) as client:
         try:
@@ -81,9 +87,12 @@ def submit(
             click.echo(f"\n{ref} goes on without you: coordinator status {ref} --watch", err=True)
             raise
     content = {"namespace": done.namespace, "batch": done.batch, "jobs": done.jobs}
+    if dry_run:
+        _show_jobs(loaded, content, as_json)
+        return
     if waited is None:
         if as_json:
-            render.print_json({**content, "dry_run": True} if dry_run else content)
+            render.print_json(content)
         return
     if as_json:
         counts = render.every_state(waited.counts)
@@ -97,6 +106,26 @@ def submit(
             waited.words(),
             f"see: coordinator status {_ref(done)}",
         )
+
+
+def _ask_back(file: Path, jobs: int, quiet: bool) -> None:
+    if jobs <= MANY_JOBS:
+        return
+    if quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{file} makes {jobs:,} jobs", hint="if that is meant: --yes")
+    click.confirm(f"{file} makes {jobs:,} jobs. Submit them?", abort=True, err=True)
+
+
+def _show_jobs(loaded: LoadedBatch, content: dict[str, object], as_json: bool) -> None:
+    from fallow.coordinator.verbs import concrete_jobs
+
+    if as_json:
+        jobs = concrete_jobs.every_job(loaded)
+        render.print_json({**content, "dry_run": True, "concrete": jobs})
+        return
+    concrete_jobs.print_jobs(loaded)
+    if len(loaded.expansion) > MANY_JOBS:
+        click.echo("warning: so many jobs are only submitted with --yes", err=True)
 
 
 def _checked_here_alone(loaded: LoadedBatch, error: Unreachable) -> Submitted:
@@ -123,8 +152,8 @@ def _tell_and_wait(
     return wait_for_batch(client, _ref(done), follow=follow and not as_json, quiet=as_json)
 
 
-def _load(file: Path, name: str | None) -> LoadedBatch:
-    loaded = batchfile.load(file)
+def _load(file: Path, name: str | None, options: tuple[str, ...]) -> LoadedBatch:
+    loaded = batchfile.load(file, options)
     if name is not None:
         problem = name_problem(name)
         if problem:
