@@ -13,7 +13,7 @@ import pytest
 
 # Tests that start many processes, or a screen, stay together by file, so that a fixture of a file
 # is made once; and they come first, so that no worker begins the longest one at the very end.
-HEAVY = ("main_job", "model", "desktop", "processes", "sockets", "house")
+HEAVY = ("main_job", "slurm", "model", "desktop", "processes", "sockets", "house")
 
 # A developer's own session must never be seen, moved or stopped by a test.
 OWN_SESSION = (

@@ -84,6 +84,12 @@ def _watch() -> click.Command:
     return watch
 
 
+def _report() -> click.Command:
+    from fallow.coordinator.verbs.report import report
+
+    return report
+
+
 def _pull() -> click.Command:
     from fallow.coordinator.verbs.pull import pull
 
@@ -102,6 +108,54 @@ def _remove() -> click.Command:
     return remove
 
 
+def _hold() -> click.Command:
+    from fallow.coordinator.verbs.change import hold
+
+    return hold
+
+
+def _release() -> click.Command:
+    from fallow.coordinator.verbs.change import release
+
+    return release
+
+
+def _retry() -> click.Command:
+    from fallow.coordinator.verbs.change import retry
+
+    return retry
+
+
+def _drain() -> click.Command:
+    from fallow.coordinator.verbs.change import drain
+
+    return drain
+
+
+def _undrain() -> click.Command:
+    from fallow.coordinator.verbs.change import undrain
+
+    return undrain
+
+
+def _why() -> click.Command:
+    from fallow.coordinator.verbs.why import why
+
+    return why
+
+
+def _export() -> click.Command:
+    from fallow.coordinator.verbs.export import export
+
+    return export
+
+
+def _collect() -> click.Command:
+    from fallow.coordinator.verbs.collect import collect
+
+    return collect
+
+
 VERBS = {
     "serve": Verb("Run the coordinator of a group.", _serve),
     "invite": Verb("Make a token with which somebody or a workstation can join.", _invite),
@@ -111,11 +165,20 @@ VERBS = {
     "run": Verb("Run a batch on this computer, with no coordinator.", _run),
     "status": Verb("Show batches, their jobs and how far they are.", _status),
     "nodes": Verb("Show the workstations and what they do.", _nodes),
+    "why": Verb("Say why a job is not running, and what would start it.", _why),
     "logs": Verb("Show what a job writes, live while it runs.", _logs),
     "watch": Verb("Show what happens, one line an event.", _watch),
+    "report": Verb("Write a page of pictures: who ran where and when.", _report),
     "pull": Verb("Fetch the results of a batch or a job.", _pull),
     "kill": Verb("Stop a batch or a job for good.", _kill),
+    "hold": Verb("Start nothing of a batch or a job any more.", _hold),
+    "release": Verb("Let what is held go on.", _release),
+    "retry": Verb("Run jobs again that are over.", _retry),
     "remove": Verb("Delete an ended batch with its results.", _remove),
+    "drain": Verb("Give a workstation no new jobs.", _drain),
+    "undrain": Verb("Let a workstation have jobs again.", _undrain),
+    "export": Verb("Make a folder of a batch that a SLURM cluster can run.", _export),
+    "collect": Verb("Bring the results of an exported batch back.", _collect),
     "doctor": Verb("Check this installation and say what to do.", _doctor),
 }
 
