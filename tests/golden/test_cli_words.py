@@ -13,8 +13,8 @@ import pytest
 
 from fallow.coordinator import render
 from fallow.coordinator.cli import VERBS, entry
-from fallow.coordinator.verbs import status
-from fallow.shared.messages import BatchStatus, JobStatus, NodeStatus
+from fallow.coordinator.verbs import status, why
+from fallow.shared.messages import BatchStatus, JobStatus, NodeStatus, Obstacle, WhyReply
 
 FOLDER = Path(__file__).parent / "cli"
 
@@ -32,6 +32,24 @@ NODES = (
         "dino", "running", "away", "", None, None, 8, 16 << 30, 0, ("gfortran",), ("a:b/c",), 1.0
     ),
     NodeStatus("rex", "offline", "barred", "on battery", None, None, 2, 1000, 0, (), (), None),
+)
+
+
+WHY = WhyReply(
+    *("ana_cfd:sweep_01/re300", "queued"),
+    "no workstation takes it now; the nearest to it: dino is at work on other jobs",
+    (
+        Obstacle("dino", "busy", "is at work on ana_cfd:sweep_01/re100 of ana"),
+        Obstacle("rex", "capability", "has no gfortran"),
+    ),
+    "it starts on dino when ana_cfd:sweep_01/re100 of ana has ended",
+    like_it=7,
+    ahead=2,
+    others=30,
+)
+HELD = WhyReply(
+    *("ana_cfd:sweep_01/re300", "held", "held by ana", (), "let it go on"),
+    command="coordinator release ana_cfd:sweep_01/re300",
 )
 
 
@@ -61,6 +79,8 @@ SCREENS: dict[str, Callable[[], str]] = {
     ),
     "no_batches": lambda: printed(lambda: status.show((), named=False, limit=200, after=0)),
     "nodes": lambda: printed(show_nodes),
+    "why": lambda: printed(lambda: why.show(WHY)),
+    "why_held": lambda: printed(lambda: why.show(HELD)),
     "nodes_json": lambda: printed(lambda: render.print_json({"nodes": NODES})),
     "status_json": lambda: printed(
         lambda: render.print_json({"batches": [status.plain(batch) for batch in BATCHES]})

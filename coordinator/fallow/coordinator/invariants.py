@@ -24,9 +24,11 @@ def violations(world: World) -> list[str]:
         resources = node.record.resources
         if resources is None:
             continue
-        used = sum(each.cpus for each in node.attempts.values() if takes_room(each))
-        if used > resources.cpus:
-            found.append(f"{node.name} has {resources.cpus} cores, {used} given out")
+        here = [each for each in node.attempts.values() if takes_room(each)]
+        for what in ("cpus", "gpus", "disk"):
+            used, offer = sum(getattr(each, what) for each in here), getattr(resources, what)
+            if used > offer:
+                found.append(f"{node.name} has {offer} {what}, {used} given out")
     for record in world.attempts.values():
         if not is_over(record) and record.id not in world.nodes[record.node].attempts:
             found.append(f"{record.id} is live, but {record.node} does not keep it")
@@ -84,9 +86,10 @@ def _job(world: World, job: JobRecord) -> list[str]:
         for each in attempts
         if type(each.state) is Ended and each.state.how == "succeeded"
     ]
-    if len(won) > 1:
-        found.append(f"{job.id} was committed {len(won)} times")
-    if won and not (type(state) is Done and state.outcome in {"succeeded", "killed"}):
+    of_late = [number for number in won if number > job.earlier]
+    if len(of_late) > 1:
+        found.append(f"{job.id} was committed {len(of_late)} times")
+    if of_late and not (type(state) is Done and state.outcome in {"succeeded", "killed"}):
         found.append(f"{job.id} was committed, but is {state}")
     if type(state) is Done and state.outcome == "succeeded" and not won:
         found.append(f"{job.id} succeeded without a committed result")
