@@ -99,6 +99,7 @@ PURE = {
     "fallow.tray.notices",
     "fallow.tray.overview",
     "fallow.tray.presence",
+    "fallow.tray.rights",
     "fallow.tray.second_sign",
     "fallow.tray.session",
     "fallow.tray.settings",

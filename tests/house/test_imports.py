@@ -7,7 +7,7 @@ import ast
 
 import pytest
 
-from house.import_rules import PURE, PURE_TO_COME, TOP, modules, violations
+from house.import_rules import PURE, PURE_TO_COME, SEAMS, TOP, imports, modules, violations
 
 EVERY = modules()
 KNOWN = set(EVERY)
@@ -26,6 +26,19 @@ def test_module_keeps_the_rules(module: str) -> None:
 
 def test_every_pure_module_exists() -> None:
     assert not PURE - KNOWN, "renamed or gone: say so in import_rules.py"
+
+
+@pytest.mark.parametrize(("who", "whom"), sorted(SEAMS))
+def test_every_seam_is_used_and_stays_out_of_the_way(who: str, whom: str) -> None:
+    text = EVERY[who].read_text()
+    assert whom in {name for _, name in imports(who, text, KNOWN, package=False)}
+    # Nothing at the top of the module but what only a type checker reads.
+    top = ast.Module([each for each in ast.parse(text).body if _imports(each)], [])
+    assert whom not in {name for _, name in imports(who, ast.unparse(top), KNOWN, False)}
+
+
+def _imports(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Import | ast.ImportFrom)
 
 
 def test_every_module_says_what_it_is() -> None:

@@ -8,6 +8,7 @@ import contextlib
 import getpass
 import hashlib
 import logging
+import os
 import secrets
 import signal
 import string
@@ -80,6 +81,13 @@ class Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+
+    def pass_on(self) -> None:
+        """End as whoever sent the signal expects it of a program."""
+        if self.number == signal.SIGINT:
+            raise KeyboardInterrupt
+        signal.signal(self.number, signal.SIG_DFL)
+        os.kill(os.getpid(), self.number)
 
 
 def room_here(side_by_side: int | None = None) -> Room:
@@ -241,7 +249,8 @@ class LocalRun:
 
     def _digest(self, index: int) -> str:
         spec = self._specs.job(index, "", 1, None)
-        return hashlib.sha256(msgspec.json.encode(spec)).hexdigest()
+        made_of = (spec.action, spec.build, spec.env, spec.shared, spec.inputs, spec.network)
+        return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()
 
     def _start_jobs(self) -> None:
         if self._signal is not None:

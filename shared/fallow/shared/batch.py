@@ -4,9 +4,15 @@ Not the reading of YAML (`batchfile`) nor the making of concrete jobs (`sweep`).
 bytes, durations float seconds here; files write them as "4GiB" and "10m".
 """
 
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from fallow.coordinator.python import Results, SubmittedBatch
 
 Scalar: TypeAlias = str | int | float | bool
 Line: TypeAlias = str | tuple[str, ...]
@@ -169,6 +175,34 @@ class Sweep(Struct, frozen=True, kw_only=True):
     exclude: tuple[dict[str, Scalar], ...] = ()
 
 
+def sweep(
+    *,
+    zip: Iterable[Iterable[str]] = (),
+    exclude: Iterable[Mapping[str, Scalar]] = (),
+    **values: Any,
+) -> Sweep:
+    """All combinations of values by name: lists, arrays, Python ranges, a `Range`, or one value.
+
+    >>> sweep(re=[100, 200], grid=range(32, 65, 32)).values
+    {'re': (100, 200), 'grid': (32, 64)}
+    """
+    return Sweep(
+        values={name: _values(each) for name, each in values.items()},
+        zip=tuple(map(tuple, zip)),
+        exclude=tuple(map(dict, exclude)),
+    )
+
+
+def _values(given: Any) -> tuple[Scalar, ...] | Range:
+    if isinstance(given, Range):
+        return given
+    # An array has its numbers as those of Python.
+    plain = given.tolist() if hasattr(given, "tolist") else given
+    if isinstance(plain, str | int | float):
+        return (plain,)
+    return tuple(each.item() if hasattr(each, "item") else each for each in plain)
+
+
 class Command(Struct, frozen=True, kw_only=True):
     """Either `sweep` and `name`, or `jobs`; `run`, `env`, `required_files` are every job's."""
 
@@ -204,6 +238,81 @@ class Batch(Struct, frozen=True, kw_only=True):
     notify: tuple[str, ...] = ()
     slurm: dict[str, Scalar] = {}
     network: bool = True
+
+    @classmethod
+    def load(cls, path: "str | PathLike[str]") -> "Batch":
+        """Read and check a batch file; `BatchError` names file, line and what to do.
+
+        Its relative paths belong to the file's folder: give that to `run` or `submit`.
+        """
+        from fallow.shared import batchtext
+
+        return batchtext.load(path)
+
+    @classmethod
+    def loads(cls, text: str) -> "Batch":
+        """Read and check the text of a batch file; `BatchError` as `load`."""
+        from fallow.shared import batchtext
+
+        return batchtext.loads(text)
+
+    def to_yaml(self) -> str:
+        """The text of a batch file that says the same; `loads` gives an equal batch."""
+        from fallow.shared import batchtext
+
+        return batchtext.dump(self)
+
+    def check(self) -> "Batch":
+        """The batch with every value as a file would give it; `BatchError` says what is wrong.
+
+        Whether its input files are there is seen by `run` and `submit`.
+        """
+        from fallow.shared import batchtext
+
+        return batchtext.check_made(self)[0]
+
+    def run(
+        self,
+        output: "str | PathLike[str]" = ".",
+        *,
+        jobs: int | None = None,
+        folder: "str | PathLike[str]" = ".",
+        progress: bool = True,
+    ) -> "Results":
+        """Run it on this computer, as `coordinator run` does; results go below `output`.
+
+        `jobs` run side by side (None: as many as fit). Relative input paths belong to `folder`.
+        What has succeeded before and is unchanged is not run again. Jobs that fail are no error:
+        they show in the results. `FallowError` where this computer cannot run it.
+        """
+        from fallow.coordinator import python
+
+        return python.run(self, output, jobs=jobs, folder=folder, progress=progress)
+
+    def submit(
+        self,
+        coordinator: "str | PathLike[str] | None" = None,
+        *,
+        folder: "str | PathLike[str]" = ".",
+        progress: bool = True,
+    ) -> "SubmittedBatch":
+        """Check it, send what it needs and hand it in; `wait` and `results` are on what it returns.
+
+        `coordinator` None: as on the command line. Relative input paths belong to `folder`.
+        `BatchError` for a bad batch, `Refused` for a name that is taken, `Unreachable`.
+        """
+        from fallow.coordinator import python
+
+        return python.submit(self, coordinator, folder=folder, progress=progress)
+
+    def submitted(self, coordinator: "str | PathLike[str] | None" = None) -> "SubmittedBatch":
+        """The batch of this name that was handed in before, by another program perhaps.
+
+        `FallowError` when the coordinator has none.
+        """
+        from fallow.coordinator import python
+
+        return python.submitted(self, coordinator)
 
 
 Kind: TypeAlias = Python | Apptainer | Command

@@ -22,6 +22,7 @@ _MOST_NODES: Final = 20_000_000
 _NULL = {"", "~", "null", "Null", "NULL"}
 # Texts that nobody takes for anything else, in whatever version of YAML.
 _PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)(?:[\w./+-]| (?=[\w./+-]))*", re.ASCII)
+_MEASURE = re.compile(r"\d+(?:\.\d+)?(?:[KMGTP]?i?B|[wdhms](?:\d+(?:\.\d+)?[wdhms])*)", re.ASCII)
 _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"}
 _LINES = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff\ud800-\uffff]+")
 _WIDTH: Final = 96
@@ -130,7 +131,8 @@ def _scalar(value: str | int | float | bool) -> yaml.ScalarNode:
         return yaml.ScalarNode("", "true" if value else "false")
     if not isinstance(value, str):
         return yaml.ScalarNode("", repr(value))
-    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+    plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
+    if plain or _MEASURE.fullmatch(value):
         return yaml.ScalarNode("", value)
     if "\n" in value and _LINES.fullmatch(value):
         return yaml.ScalarNode("", value, style="|")

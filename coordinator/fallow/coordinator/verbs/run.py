@@ -3,8 +3,6 @@
 Not the running (`local_run`). The opposite is `submit`, which hands the same file in.
 """
 
-import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -87,7 +85,7 @@ def run(file: Path, output: Path, jobs: int | None, as_json: bool) -> None:
         except local_run.Interrupted as interrupted:
             shown.close()
             click.echo("all jobs were ended; the same command goes on from here", err=True)
-            _end_as_told(interrupted.number)
+            interrupted.pass_on()
     _print(summary, as_json)
     if summary.not_done:
         sys.stdout.flush()
@@ -224,11 +222,3 @@ def _print(summary: Summary, as_json: bool) -> None:
     if len(summary.not_done) > _SHOWN:
         print(f"and {len(summary.not_done) - _SHOWN} more")
     print(f"{summary.namespace}:{summary.batch}: {_words(summary)}, in {summary.folder}")
-
-
-def _end_as_told(number: int) -> None:
-    """As whoever sent the signal expects it of a program."""
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
