@@ -61,7 +61,7 @@ class Core:
         self._report_at: float | None = None
         self._said_verdict = self.verdict
         self._told: dict[int, tuple[AttemptId, ...]] = {}
-        self._held: bool | None = None
+        self._held: words.HoldTraffic | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -79,8 +79,12 @@ class Core:
         What was killed while this workstation was away is withdrawn by the time the first Report
         is acknowledged, and so not a byte of its result goes out.
         """
+        return not self.verdict.runs or not self._is_told
+
+    @property
+    def _is_told(self) -> bool:
         link = self.session.link
-        return not self.verdict.runs or not isinstance(link, Open) or not link.acked
+        return isinstance(link, Open) and bool(link.acked)
 
     # --- at the start ---
 
@@ -258,10 +262,12 @@ class Core:
         return [*self.work.freeze(now), *self._traffic()]
 
     def _traffic(self) -> list[words.Effect]:
-        if self._held == self.holds_traffic:
+        held = self.holds_traffic
+        traffic = words.HoldTraffic(held, held and self._is_told and self.work.delivers_checkpoint)
+        if self._held == traffic:
             return []
-        self._held = self.holds_traffic
-        return [words.HoldTraffic(self._held)]
+        self._held = traffic
+        return [traffic]
 
     # --- what its owner sets anew ---
 

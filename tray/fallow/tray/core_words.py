@@ -152,9 +152,13 @@ class SaveWishes(Struct, frozen=True):
 
 
 class HoldTraffic(Struct, frozen=True):
-    """Move no bytes (or move them again) on the data socket."""
+    """Move no bytes (or move them again) on the data socket.
+
+    `but_checkpoints`: those move all the same, since they make the desk its owner's again.
+    """
 
     held: bool
+    but_checkpoints: bool = False
 
 
 class Send(Struct, frozen=True):

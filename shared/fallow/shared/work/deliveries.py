@@ -5,7 +5,7 @@ the spool. Several runs may wait for one blob; it moves once.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -61,16 +61,33 @@ class Deliveries:
         self._carrier: Carrier | None = None
         self._fetching: dict[AttemptId, _Fetching] = {}
         self._uploading: dict[AttemptId, dict[str, int]] = {}
+        self._urgent: set[AttemptId] = set()
+        self._only_urgent = False
 
     def carry_with(self, carrier: Carrier | None) -> None:
         """Move blobs with this from now on; what was asked of another is asked again."""
         self._carrier = carrier
         if carrier is None:
             return
-        for fetching in self._fetching.values():
-            for hash, size in fetching.missing.items():
-                carrier.download(hash, size)
+        if not self._only_urgent:
+            for fetching in self._fetching.values():
+                for hash, size in fetching.missing.items():
+                    carrier.download(hash, size)
         self.offer_again()
+
+    def move_only_urgent(self, only: bool) -> None:
+        """Whether nothing else is to move but what does not wait for a free desk."""
+        if only == self._only_urgent:
+            return
+        self._only_urgent = only
+        if not only:
+            self.carry_with(self._carrier)
+        elif self._carrier is not None:
+            for fetching in self._fetching.values():
+                self._cancel(fetching.missing)
+            for attempt, items in self._uploading.items():
+                if attempt not in self._urgent:
+                    self._cancel(items)
 
     def fetch(self, attempt: AttemptId, wanted: Mapping[str, int], built: bool) -> None:
         """Bring these into the cache; Staged follows, at once when all are there."""
@@ -79,35 +96,36 @@ class Deliveries:
             self._tell(attempt, run_words.Staged(built))
             return
         self._fetching[attempt] = _Fetching(missing, sum(wanted.values()), built)
-        if self._carrier is not None:
+        if self._carrier is not None and not self._only_urgent:
             for hash, size in missing.items():
                 self._carrier.download(hash, size)
 
-    def upload(self, attempt: AttemptId, items: Mapping[str, int]) -> None:
-        """Deliver these from the outputs; Uploaded follows."""
+    def upload(self, attempt: AttemptId, items: Mapping[str, int], *, urgent: bool = False) -> None:
+        """Deliver these from the outputs; Uploaded follows. `urgent`: also from a desk in use."""
         # Everybody has the empty blob.
         wanted = {hash: size for hash, size in items.items() if hash != EMPTY}
         if not wanted:
             self._tell(attempt, run_words.Uploaded())
             return
         self._uploading[attempt] = wanted
-        self._offer(wanted)
+        if urgent:
+            self._urgent.add(attempt)
+        if urgent or not self._only_urgent:
+            self._offer(wanted)
 
     def stop(self, attempt: AttemptId) -> None:
         """The run needs nothing any more."""
         self._doubted = {each for each in self._doubted if each[0] != attempt}
         fetching = self._fetching.pop(attempt, None)
         moving = {**self._uploading.pop(attempt, {}), **(fetching.missing if fetching else {})}
-        if self._carrier is None:
-            return
-        for hash in moving:
-            if not self._moves(hash):
-                self._carrier.cancel(hash)
+        self._urgent.discard(attempt)
+        self._cancel(hash for hash in moving if not self._moves(hash))
 
     def offer_again(self) -> None:
         """Offer what is still to be delivered; what arrived before costs nothing."""
-        for items in self._uploading.values():
-            self._offer(items)
+        for attempt, items in self._uploading.items():
+            if attempt in self._urgent or not self._only_urgent:
+                self._offer(items)
 
     def moved(self, event: Carried) -> None:
         """What the carrier tells about a blob."""
@@ -144,6 +162,14 @@ class Deliveries:
             return
         del self._fetching[attempt]
         self._tell(attempt, run_words.Staged(fetching.built))
+
+    def _cancel(self, hashes: Iterable[str]) -> None:
+        """Move no more of these, unless they are urgent as well."""
+        urgent = {hash for each in self._urgent for hash in self._uploading.get(each, ())}
+        if self._carrier is not None:
+            for hash in hashes:
+                if hash not in urgent:
+                    self._carrier.cancel(hash)
 
     def _offer(self, items: Mapping[str, int]) -> None:
         if self._carrier is not None:

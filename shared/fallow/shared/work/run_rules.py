@@ -177,7 +177,11 @@ def hashed(run: Run, event: OutputsHashed, now: Moment) -> Step:
     assert isinstance(run.phase, Collecting)
     old = run.phase
     new = Spooled(old.exit, event.manifest, event.size, False, old.started, old.ended)
-    return _to(run, new, now, Upload(event.manifest))
+    return _to(run, new, now, _upload(new))
+
+
+def _upload(phase: Spooled) -> Upload:
+    return Upload(phase.manifest, checkpoint=phase.exit == Stopped("evict"))
 
 
 def lost_here(run: Run, event: Any, now: Moment) -> Step:
@@ -194,7 +198,7 @@ def uploaded(run: Run, event: Uploaded, now: Moment) -> Step:
 
 def lacking(run: Run, event: Lacking, now: Moment) -> Step:
     assert isinstance(run.phase, Spooled)
-    return _to(run, replace(run.phase, stored=False), now, Upload(run.phase.manifest))
+    return _to(run, replace(run.phase, stored=False), now, _upload(run.phase))
 
 
 def withdrawn_early(run: Run, event: Withdrawn, now: Moment) -> Step:
@@ -337,7 +341,7 @@ def again_collect(run: Run, event: Restarted, now: Moment) -> Step:
 
 def again_upload(run: Run, event: Restarted, now: Moment) -> Step:
     assert isinstance(run.phase, Spooled)
-    return Step(run) if run.phase.stored else Step(run, (Upload(run.phase.manifest),))
+    return Step(run) if run.phase.stored else Step(run, (_upload(run.phase),))
 
 
 def again_drop(run: Run, event: Restarted, now: Moment) -> Step:

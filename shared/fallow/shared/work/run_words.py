@@ -222,9 +222,13 @@ class Collect(Struct, frozen=True):
 
 
 class Upload(Struct, frozen=True):
-    """Offer the manifest and its files (of a build: its log) to the coordinator: Uploaded."""
+    """Offer the manifest and its files (of a build: its log) to the coordinator: Uploaded.
+
+    `checkpoint`: it goes on elsewhere from these, so they do not wait for a free desk.
+    """
 
     manifest: str
+    checkpoint: bool = False
 
 
 class Drop(Struct, frozen=True):

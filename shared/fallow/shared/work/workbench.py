@@ -109,8 +109,8 @@ class Workbench:
                 self._running.terminate(attempt, name)
             case run_words.Kill():
                 self._running.kill(attempt)
-            case run_words.Upload(manifest):
-                self._upload(attempt, manifest)
+            case run_words.Upload(manifest, is_checkpoint):
+                self._upload(attempt, manifest, is_checkpoint)
                 # Not before: until the record says that they are spooled, all is still here.
                 if job is not None and is_build(attempt):
                     # Delivered once more, or after a restart: a job may be in the folder by now.
@@ -296,7 +296,7 @@ class Workbench:
         self._progress.pop(attempt, None)
         return self._running.let_go(attempt)
 
-    def _upload(self, attempt: AttemptId, root: str) -> None:
+    def _upload(self, attempt: AttemptId, root: str, urgent: bool) -> None:
         self._roots[attempt] = root
         if attempt in self._from_before:
             self._from_before.discard(attempt)
@@ -308,7 +308,7 @@ class Workbench:
             log.warning("the outputs of %s are lost: %s", attempt, error)
             self._tell(attempt, run_words.Damaged())
             return
-        self.deliveries.upload(attempt, items)
+        self.deliveries.upload(attempt, items, urgent=urgent)
 
     def _clear_work(self, attempt: AttemptId, job: JobSpec) -> None:
         places = [self._folders.folder(attempt) / "scratch", *self._own_work(attempt, job)]

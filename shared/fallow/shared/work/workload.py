@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import JobSpec, Resources
 from fallow.shared.moments import Moment
+from fallow.shared.runs import Stopped
 from fallow.shared.work import build as builds
 from fallow.shared.work import eviction, phases, run, run_words
 from fallow.shared.work import orders as words
@@ -144,6 +145,16 @@ class Workload:
             self.changed = True
             effects.append(words.Order(build_id(batch), run_words.Forget()))
         return [*effects, words.ForgetInputs(batch)]
+
+    @property
+    def delivers_checkpoint(self) -> bool:
+        """Whether somebody elsewhere waits for what a run here has saved."""
+        return any(
+            isinstance(each.phase, phases.Spooled)
+            and each.phase.exit == Stopped("evict")
+            and not each.phase.stored
+            for each in self.runs.values()
+        )
 
     def free(self, offer: Resources) -> tuple[int, int]:
         """Processors and bytes of memory that no run holds."""

@@ -1,0 +1,112 @@
+"""Jobs that leave a desk in use: saved there, collected, and gone on with from where they were.
+
+Not pauses (test_real_desks.py) nor jobs that people end (test_real_endings.py).
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from main_job.conftest import Coordinator
+from main_job.real import Group, RealWorkstation, Sandbox, config, one_job
+from waiting import wait_until
+
+COUNTS = (
+    'box="$FALLOW_CHECKPOINT"; n=$(cat "$box/deep/state" 2>/dev/null || echo 0); echo "from $n"; '
+    'save() { mkdir -p "$box/deep"; echo "$n" > "$box/deep/state"; echo "saved $n"; exit 0; }; '
+    "trap save TERM; "
+    "until test -e distribute_save/go; do n=$((n + 1)); /bin/sleep 0.02; done; "
+    'rm distribute_save/go; echo "$n" > distribute_save/steps'
+)
+SAVES = "checkpoint: {signal: TERM, grace: 30s, files: [checkpoint/]}\n"
+
+
+@pytest.fixture
+def group(coordinator: Coordinator) -> Iterator[Group]:
+    with Group(coordinator) as made:
+        yield made
+
+
+@pytest.fixture(params=["hidden", "bare", "plain"])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    found: Sandbox = request.param
+    return found
+
+
+def said(place: RealWorkstation) -> str:
+    """What the only run here has said so far."""
+    (found,) = (place.data_dir / "runs").glob("*/stdout.txt")
+    return found.read_text()
+
+
+def wait_until_it_counts(place: RealWorkstation) -> None:
+    place.wait_for_run("running")
+    wait_until(lambda: "from" in said(place), 30, "the job to say where it begins")
+
+
+def test_a_frozen_job_that_is_sent_elsewhere_goes_on_from_its_checkpoint(
+    group: Group, sandbox: Sandbox
+) -> None:
+    here = group.workstation("ws1", config(cpus=1, sandbox=sandbox), sandbox)
+    group.submit(one_job(COUNTS) + SAVES)
+    wait_until_it_counts(here)
+    births = here.births()
+    assert here.verb("pause").returncode == 0
+    here.wait_for_run("paused")
+    assert here.verb("eject").returncode == 0
+    wait_until(lambda: group.job("b")["evictions"] == 1, 40, "the job to be evicted")
+    assert not any(each.alive for each in births)
+    there = group.workstation("ws2", config(cpus=1, sandbox=sandbox), sandbox)
+    wait_until_it_counts(there)
+    begun = re.search(r"from (\d+)", said(there))
+    assert begun is not None
+    assert int(begun[1]) > 0
+    there.let_go()
+    job = group.wait_for_state("b", "succeeded")
+    counts = (job["attempts"], job["evictions"], job["failures"], job["crashes"])
+    assert counts == (2, 1, 0, 0)
+    folder = group.coordinator.results / "ana/b/j"
+    assert int((folder / "steps").read_text()) >= int(begun[1])
+    # The checkpoint is no result, and gone when nobody can go on from it.
+    assert {each.name for each in folder.iterdir()} == {
+        "attempt.json",
+        "steps",
+        "stderr.txt",
+        "stdout.txt",
+    }
+    wait_until(lambda: not here.left_on_disk(), 20, "nothing to be kept")
+    assert group.rows("SELECT * FROM checkpoint") == []
+
+
+def test_a_job_that_runs_for_too_long_has_failed_and_its_files_are_kept(group: Group) -> None:
+    here = group.workstation()
+    line = "echo part > distribute_save/part; while :; do /bin/sleep 0.05; done"
+    group.submit(one_job(line) + "limits: {run_time: 1s}\n")
+    job = group.wait_for_state("b", "failed")
+    assert (job["attempts"], job["failures"]) == (1, 1)
+    assert job["run_seconds"] >= 1.0
+    assert "run_time" in json.dumps((job["exit"], job["reason"]))
+    folder = group.coordinator.results / "ana/b/j"
+    assert (folder / "part").read_text() == "part\n"
+    wait_until(lambda: not here.left_on_disk(), 20, "nothing to be kept")
+
+
+def test_an_agent_that_dies_while_a_job_saves_itself_loses_nothing(group: Group) -> None:
+    here = group.workstation("ws1", config(cpus=1))
+    slow = COUNTS.replace('mkdir -p "$box/deep"', 'mkdir -p "$box/deep"; /bin/sleep 1')
+    group.submit(one_job(slow) + SAVES)
+    wait_until_it_counts(here)
+    assert here.verb("pause").returncode == 0
+    here.wait_for_run("paused")
+    assert here.verb("eject").returncode == 0
+    here.kill()
+    here.start()
+    here.wait_online()
+    wait_until(lambda: group.job("b")["evictions"] == 1, 40, "the job to be evicted")
+    assert here.verb("resume").returncode == 0
+    wait_until_it_counts(here)
+    assert "from 0\n" not in said(here)
+    here.let_go()
+    group.wait_for_state("b", "succeeded")
