@@ -1,10 +1,21 @@
 """The workstation's stories: what happens, and what its agent does about it, in that order."""
 
 import pytest
+from msgspec.structs import replace
 
 from fakes import FakeDesk
 from fallow.shared.ids import AttemptId
-from fallow.shared.messages import Accepted, Ack, Argv, BuildSpec, Input, JobSpec, Missing, Welcome
+from fallow.shared.messages import (
+    Accepted,
+    Ack,
+    Argv,
+    BuildSpec,
+    Input,
+    JobSpec,
+    Missing,
+    Resources,
+    Welcome,
+)
 from fallow.shared.runs import (
     Crashed,
     Declined,
@@ -116,6 +127,20 @@ def test_while_somebody_types_the_coordinator_is_left_in_peace(desk: FakeDesk) -
         desk.now = desk.now.plus(0.2)
         assert desk.touch() == []
     assert len(desk.reports) == before
+
+
+def test_gpus_and_disk_are_promised_once(desk: FakeDesk) -> None:
+    offer = Resources(8, 8 << 30, 2, 100)
+    desk.core.settings = replace(desk.core.settings, resources=offer)
+    job = replace(JOB, cpus=1, memory=1, gpus=1, disk=40)
+    desk.running(job, 1)
+    desk.assign(replace(job, gpus=2, disk=None), 2)
+    assert desk.reports[-1].runs[-1].state == Declined("does_not_fit", "1 of 2 GPUs are free")
+    desk.assign(replace(job, disk=61), 3)
+    assert desk.reports[-1].runs[-1].state == Declined(
+        "does_not_fit", "60 of 100 bytes of disk are free"
+    )
+    desk.running(replace(job, disk=60), 4)
 
 
 def test_refused_and_why(desk: FakeDesk) -> None:

@@ -346,6 +346,11 @@ class Core:
             return "does_not_fit", f"{cpus} of {offer.cpus} processors are free"
         if memory_of(job, offer) > memory:
             return "does_not_fit", f"{max(memory, 0)} of {offer.memory} bytes of memory are free"
+        gpus, disk = self.work.free_gpus_and_disk(offer)
+        if job.gpus > gpus:
+            return "does_not_fit", f"{max(gpus, 0)} of {offer.gpus} GPUs are free"
+        if (job.disk or 0) > disk:
+            return "does_not_fit", f"{max(disk, 0)} of {offer.disk} bytes of disk are free"
         return None
 
     def _acknowledged(self, seq: int, forget: tuple[str, ...], now: Moment) -> list[words.Effect]:

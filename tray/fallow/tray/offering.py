@@ -5,12 +5,14 @@ Not the owner's rules (`config`), nor what the computer has (`machine`); what th
 
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 from fallow.shared.messages import Resources
-from fallow.shared.work import ground, machine
+from fallow.shared.work import gpu_tools, ground, machine
+from fallow.shared.work.gpus import Gpu
 from fallow.shared.work.sandbox import SandboxAbility
-from fallow.tray.config import Computer, Config, check_offer
+from fallow.tray.config import Computer, Config, Offer, check_offer
 from fallow.tray.settings import Settings
 
 
@@ -20,7 +22,20 @@ def computer(data_dir: Path) -> Computer:
         threads=max(os.cpu_count() or 1, machine.physical_cores()),
         memory=machine.total_memory(),
         disk=shutil.disk_usage(data_dir).total,
+        gpus=len(_found_gpus()) or None,
     )
+
+
+@cache
+def _found_gpus() -> tuple[Gpu, ...]:
+    """Asked once: the tools are slow, and nobody changes cards while the computer runs."""
+    return gpu_tools.find()
+
+
+def gpus(offer: Offer) -> tuple[Gpu, ...]:
+    """Those that jobs may have; what no tool found is there when the owner says so."""
+    found = _found_gpus()
+    return found if offer.gpus is None else gpu_tools.declared(found, offer.gpus)
 
 
 def settings_of(
@@ -37,6 +52,9 @@ def settings_of(
     cores, memory = machine.physical_cores(), machine.total_memory()
     share = offer.memory * memory if offer.memory <= 1 else offer.memory
     known = machine.capabilities() if offer.capabilities is None else offer.capabilities
+    cards = len(gpus(offer))
+    if cards and "gpu" not in known:
+        known = (*known, "gpu")
     unable = None
     if ability.kind == "none" and config.jobs.sandbox != "none":
         unable = (
@@ -50,6 +68,7 @@ def settings_of(
         resources=Resources(
             cpus=min(cores, offer.cpus or cores),
             memory=int(min(share, memory)),
+            gpus=cards,
             disk=max(machine.free_disk(data_dir) - offer.disk_reserve, 0),
             capabilities=known,
             not_from=offer.not_from,

@@ -162,6 +162,12 @@ class Workload:
         cpus = offer.cpus - sum(each.cpus for each in here)
         return cpus, offer.memory - sum(memory_of(each, offer) for each in here)
 
+    def free_gpus_and_disk(self, offer: Resources) -> tuple[int, int]:
+        """GPUs that no run holds, and bytes of disk that none was promised."""
+        here = [each.job for each in self.runs.values() if phases.needs_slot(each)]
+        gpus = offer.gpus - sum(each.gpus for each in here)
+        return gpus, offer.disk - sum(each.disk or 0 for each in here)
+
     def deadlines(self) -> Iterator[float | None]:
         """When each of them wants `Expired`, in boot-clock seconds."""
         yield from (phases.deadline(each) for each in self.runs.values())
