@@ -17,7 +17,8 @@ from fallow.shared.sweep import Expansion
 if TYPE_CHECKING:
     import pandas
 
-Key: TypeAlias = Scalar | tuple[Scalar, ...]
+# Any, so that `for (re, grid), job in results.items()` is right for a type checker.
+Key: TypeAlias = Any
 """Of a sweep with one name its value, with several a tuple of them; else the job's name."""
 
 _SHOWN = 5
