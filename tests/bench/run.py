@@ -20,6 +20,7 @@ from bench.group import NotMeasured  # noqa: E402
 PARTS = (
     "throughput",
     "latency",
+    "side_by_side",
     "submitting",
     "asking",
     "stopping",
