@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from fallow.shared.work import procfs
 from fallow.shared.work.processes import ExitStatus
 from fallow.shared.work.sandbox import SandboxPlan
 from processes.started import (
@@ -120,6 +121,12 @@ def test_a_job_that_is_killed_while_it_starts_is_gone(start: Start) -> None:
             pass
         assert run.tree.kill().left == ()
         assert run.ending() == ExitStatus(137)
+        # Not even half a sandbox, which would wait for its other half for ever.
+        assert [pid for pid, stat in procfs.table().items() if of_run(run, stat)] == []
+
+
+def of_run(run: Started, stat: procfs.Stat) -> bool:
+    return stat.session == run.handle.identity.pid and not stat.gone
 
 
 @pytest.mark.parametrize("frozen", [False, True])

@@ -19,6 +19,7 @@ from fallow.shared.work.signalling import (
     all_stopped,
     below,
     continue_all,
+    end_session,
     stop_all,
 )
 
@@ -122,7 +123,9 @@ class PidNamespace:
                 self._kill_before_there_is_a_first()
             self._wrapper.signal_group(signal.SIGCONT)
             left = within - (time.monotonic() - started)
-            if self._wrapper.ended(min(left, 0.02)) and not self._first_lives():
+            ended = self._wrapper.ended(min(left, 0.02)) and not self._first_lives()
+            # Its other half waits for ever if bubblewrap is killed while it sets up.
+            if ended and not (first is None and end_session(self._wrapper.pid)):
                 return Killed(time.monotonic() - started)
             if left <= 0:
                 return Killed(time.monotonic() - started, self.members())

@@ -26,7 +26,7 @@ from fallow.shared.work.idle_io import yield_the_disk
 from fallow.shared.work.orphans import Subreaper
 from fallow.shared.work.pid_namespace import PidNamespace, end_namespace
 from fallow.shared.work.sandbox import SandboxPlan
-from fallow.shared.work.signalling import Wrapper
+from fallow.shared.work.signalling import Wrapper, end_session
 
 # $1 status file, $2 nice value, $3 control group or empty; without a PID namespace $4 and $5 are
 # the Python and the program that write the status, else $4 is empty, $5 and $6 the files for
@@ -280,12 +280,15 @@ def ending(status: Path) -> Ending:
 def sweep(status: Path) -> bool:
     """Ends what a run left behind whose `sh` was killed; False if something is still there.
 
-    For a run that `adopt` did not find; with neither a control group nor a PID namespace there is
-    nothing to find it by.
+    For a run that `adopt` did not find; with neither a control group nor a PID namespace, what has
+    left the session of the `sh` cannot be found.
     """
-    group = _group_of(status)
+    group, identity = _group_of(status), find(status)
     ended = group is None or cgroup.end(group)
-    return end_namespace(_beside(status)[1]) and ended
+    ended = end_namespace(_beside(status)[1]) and ended
+    if identity is not None and identity.boot_id == procfs.boot_id():
+        end_session(identity.pid)
+    return ended
 
 
 def spawn_detached(argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> int:

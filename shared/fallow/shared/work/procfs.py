@@ -25,6 +25,7 @@ class Stat(NamedTuple):
     state: str
     parent: int
     group: int
+    session: int
     ticks: int
     reaped: int
     nice: int
@@ -49,6 +50,7 @@ def parse_stat(line: bytes) -> Stat:
         state=fields[0].decode(),
         parent=int(fields[1]),
         group=int(fields[2]),
+        session=int(fields[3]),
         ticks=int(fields[11]) + int(fields[12]),
         reaped=int(fields[13]) + int(fields[14]),
         nice=int(fields[16]),

@@ -120,6 +120,25 @@ def all_stopped(listing: Listing, proc: int | None, wrapper: int) -> bool:
     return found
 
 
+def end_session(leader: int) -> bool:
+    """Ends what is left of a session whose leader has ended; whether there was anything.
+
+    A number is not given again while a session of it has members, so these are that leader's.
+    """
+    table = procfs.table()
+    first = table.get(leader)
+    if first is not None and not first.gone:
+        return False
+    found = False
+    for pid, stat in table.items():
+        if stat.session == leader and not stat.gone:
+            with procfs.held(pid) as process:
+                now = None if process is None else procfs.stat_of_held(process)
+                if process is not None and now is not None and now.start == stat.start:
+                    found = procfs.send(process, signal.SIGKILL) or found
+    return found
+
+
 class Wrapper:
     """The `sh` at the top of a run, and the process group that it leads."""
 
