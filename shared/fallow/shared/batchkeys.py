@@ -44,6 +44,14 @@ def file(reader: Reader, node: Node, path: Place) -> File:
     return File(reader.text(node, path))
 
 
+def mount(reader: Reader, node: Node, path: Place) -> File:
+    """A place in a container, or a folder of the workstation with that place as its alias."""
+    if is_mapping(node):
+        found: File = reader.struct(MOUNT, node, path)
+        return found
+    return File(reader.text(node, path))
+
+
 def command_line(reader: Reader, node: Node, path: Place) -> Line:
     """A shell line, or a program and its arguments."""
     if is_sequence(node):
@@ -110,6 +118,8 @@ def _range(**found: Any) -> Range:
 
 FILE = Shape(File, {"path": Reader.text, "alias": Reader.text}, ("path",))
 FILES = Many(file)
+MOUNT = Shape(File, {"path": Reader.text, "alias": Reader.text}, ("path",))
+MOUNTS = Many(mount)
 RANGE = Shape(
     _range,
     {
@@ -155,7 +165,7 @@ PYTHON = Shape(
 )
 APPTAINER_INITIALIZE = Shape(
     ApptainerInitialize,
-    {"sif": file, "required_files": FILES, "required_mounts": FILES},
+    {"sif": file, "required_files": FILES, "required_mounts": MOUNTS},
     ("sif",),
 )
 APPTAINER_JOB = Shape(
@@ -163,7 +173,7 @@ APPTAINER_JOB = Shape(
     {
         "name": Reader.text,
         "required_files": FILES,
-        "required_mounts": FILES,
+        "required_mounts": MOUNTS,
         "slurm": slurm,
     },
     ("name",),
