@@ -43,7 +43,7 @@ def test_the_stream_tells_each_thing_once(
         coordinator.kill()
         coordinator.start()
         coordinator.verbs.ok("submit", batch_file(ONE), "--name", "later", "--wait")
-    seen = []
+    seen: list[dict[str, object]] = []
     assert watching.stdout is not None
     while not seen or (seen[-1]["kind"], seen[-1]["ref"]) != ("done", "ana:later/x1"):
         seen.append(json.loads(watching.stdout.readline()))
@@ -158,3 +158,30 @@ def test_status_shows_what_a_job_says_of_itself(
         plain.send_signal(signal.SIGINT)
         _, said = plain.communicate(timeout=30)
         assert "Traceback" not in said
+
+
+def test_a_report_of_what_happened(
+    coordinator: Coordinator, batch_file: WriteBatch, tmp_path: Path
+) -> None:
+    def fails(job: JobSpec, attempt: int) -> Result:
+        bad = job.job == "x2"
+        words = b"".join(b"line %d of <b>many</b>\n" % number for number in range(2000))
+        files = {"stdout.txt": b"", "stderr.txt": words if bad else b""}
+        return Result(files, Exited(3 if bad else 0))
+
+    with ScriptedAgent(tmp_path / "dino", coordinator.token("dino"), fails):
+        assert coordinator.verbs.run("submit", batch_file(BATCH), "--wait").code == 4
+        coordinator.verbs.ok("submit", batch_file(ONE), "--name", "later", "--wait")
+        whole = coordinator.verbs.json("report", "-o", "all.html")
+        assert (whole["jobs"], whole["succeeded"], whole["failed"]) == (4, 3, 1)
+        of_one = coordinator.verbs.json("report", "b", "-o", "b.html")
+        assert (of_one["jobs"], of_one["run_seconds"]) == (3, 3.0)
+    page = (coordinator.verbs.folder / "b.html").read_text()
+    assert "<h1>ana:b</h1>" in page
+    assert "line 1999 of &lt;b&gt;many&lt;/b&gt;" in page
+    assert "line 1900" not in page
+    assert "exit code 3; attempt 1 on dino" in page
+    assert coordinator.verbs.ok("report", "b/x1", "-o", "-").out.startswith("<!DOCTYPE html>")
+    nowhere = coordinator.verbs.run("report", "-o", "no/such/folder.html")
+    assert nowhere.code == 1
+    assert "cannot be written" in nowhere.err
