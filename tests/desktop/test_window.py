@@ -14,6 +14,7 @@ from fallow.shared.runs import Progress, Reason
 from fallow.tray.overview import DAY
 from fallow.tray.status import AgentStatus, RunStatus, SensorStatus, Span
 from fallow.tray.ui.day import DayPicture
+from fallow.tray.ui.run_rows import RunRows
 from fallow.tray.ui.window import Window
 from fallow.tray.view import ONLY_LOOK, Finish, PauseFor, Quit, menu
 
@@ -110,6 +111,31 @@ def test_a_run_has_its_bar_and_its_facts(qtbot: QtBot, clock: Clock) -> None:
     assert bar.value() == 430
     clock.wall += 20
     qtbot.waitUntil(lambda: "ran 12 min 00 s" in said(window), timeout=30_000)
+
+
+def test_nothing_is_cut_when_names_are_long(qtbot: QtBot) -> None:
+    name = "a long name of a batch " * 4
+    runs = tuple(
+        RunStatus(
+            *(name, f"job {number} {name}", "ana", "running", f"a/{number}/1"),
+            run_seconds=7300.0,
+            paused_seconds=3000.0,
+            progress=Progress(0.5, "a long word about it " * 4),
+        )
+        for number in range(3)
+    )
+    window = window_of(qtbot, IDLE)
+    window.show()
+    status = AgentStatus("running", "online", "away", runs=runs, day=SPANS)
+    window.show_menu(menu(status, str), status, NOW)
+    qtbot.waitUntil(lambda: len(window.findChildren(QtWidgets.QProgressBar)) == 3)
+    QtWidgets.QApplication.processEvents()
+    for label in window.findChildren(QtWidgets.QLabel):
+        if label.isVisible() and label.text():
+            assert label.height() >= label.heightForWidth(label.width()), label.text()
+    boxes = [each for each in window.findChildren(QtWidgets.QGroupBox) if each.isVisible()]
+    runs_end = window.findChildren(RunRows)[0].geometry().bottom()
+    assert all(box.geometry().top() > runs_end for box in boxes)
 
 
 def test_the_countdown_ticks_while_somebody_looks_and_only_then(qtbot: QtBot, clock: Clock) -> None:

@@ -7,7 +7,7 @@ import pytest
 from fallow.shared.errors import FallowError
 from fallow.tray import config
 from fallow.tray.config_keys import KEYS
-from fallow.tray.form import FIELDS, Field, changes, field_of, text_of, value_of
+from fallow.tray.form import FIELDS, Field, changes, field_of, in_labels, text_of, value_of
 
 BY_NAME = {field.name: field for field in FIELDS}
 
@@ -114,3 +114,9 @@ def test_a_refusal_finds_its_field(text: str, name: str) -> None:
 
 def test_a_refusal_of_no_field_finds_none() -> None:
     assert field_of("The disk is full") is None
+
+
+def test_a_hint_speaks_of_fields_and_not_of_keys() -> None:
+    hint = in_labels("make settle shorter or idle_after longer", "presence")
+    assert hint == "make “and then wait another” shorter or “The desk is free after” longer"
+    assert in_labels("make settle shorter", "jobs") == "make settle shorter"

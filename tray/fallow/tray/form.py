@@ -212,6 +212,16 @@ def field_of(sentence: str) -> Field | None:
     return min(named, key=lambda field: (places[field], -len(field.name)), default=None)
 
 
+def in_labels(hint: str, section: str) -> str:
+    """A hint in which keys of this section are called as they are here."""
+    labels = {field.key: field.label for field in FIELDS if field.section == section}
+    return re.sub(r"\w+", lambda word: _labelled(labels, word[0]), hint)
+
+
+def _labelled(labels: Mapping[str, str], word: str) -> str:
+    return f"“{labels[word]}”" if word in labels else word
+
+
 def _in_words(text: str) -> str:
     """ "1h30m" as "1 hour 30 minutes"."""
     cleaned = text.replace(" ", "")

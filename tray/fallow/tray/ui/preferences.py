@@ -13,7 +13,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from fallow.shared.errors import FallowError
 from fallow.tray import autostart, habits, local
-from fallow.tray.form import GROUPS, Field, changes, field_of
+from fallow.tray.form import GROUPS, Field, changes, field_of, in_labels
 from fallow.tray.habits import Habits
 from fallow.tray.ui.asking import Asking
 from fallow.tray.ui.fields import FieldRow
@@ -128,7 +128,8 @@ class Preferences(QtWidgets.QWidget):
         self._save.setEnabled(True)
         about = error.title.partition(": ")[2] or error.title
         field = field_of(about)
-        sentence = " ".join(part for part in (error.detail, _capital(error.hint)) if part)
+        hint = error.hint if field is None else in_labels(error.hint, field.section)
+        sentence = " ".join(part for part in (error.detail, _capital(hint)) if part)
         if field is None:
             self._say(" ".join(part for part in (f"{error.title}.", sentence) if part))
             return

@@ -134,6 +134,18 @@ class Window(QtWidgets.QWidget):
         lines = (f"{each.name}: {each.text}" for each in shown.sensors)
         _say(self._sensors, "\n".join((f"{shown.sight}.", *lines)))
         _show(self._coordinator, shown.coordinator)
+        self._grow()
+
+    def _grow(self) -> None:
+        """Texts of several lines need more than the smallest size that Qt keeps to."""
+        layout = self.layout()
+        if layout is None or not self.isVisible():
+            return
+        layout.activate()
+        room = self.screen().availableGeometry().height()
+        needed = min(layout.totalHeightForWidth(self.width()), room)
+        if needed > self.height():
+            self.resize(self.width(), needed)
 
     def _lay_out(self) -> None:
         top = QtWidgets.QHBoxLayout()
