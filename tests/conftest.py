@@ -41,6 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     for name in [name for name in os.environ if name.startswith("FALLOW_")]:
         del os.environ[name]
+    # Where this computer's own agent would be.
+    os.environ["FALLOW_RUN"] = str(scratch)
+    (scratch / "lock").mkdir()
     for name in OWN_FOLDERS:
         folder = scratch / name.removeprefix("XDG_").lower()
         folder.mkdir(mode=0o700)

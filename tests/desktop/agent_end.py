@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 from fallow.shared.clock import SystemClock
 from fallow.shared.loop import Loop
 from fallow.tray import local, preferences
+from fallow.tray.local_server import LocalServer, Visitor
 from fallow.tray.status import AgentStatus
 
 RULES = "agent.toml"
@@ -30,7 +31,8 @@ class Heard(NamedTuple):
 class AgentEnd:
     """Serves in a thread; `heard` is everything that came so far, `refuse` what it says no to.
 
-    `rules` is the text of its agent.toml, `writable` whether who asks may change that.
+    `rules` is the text of its agent.toml, which it says is in `file`; `writable` says whether that
+    may be changed.
     """
 
     def __init__(self, data_dir: Path, status: AgentStatus | None = None) -> None:
@@ -39,6 +41,7 @@ class AgentEnd:
         self.heard: list[Heard] = []
         self.refuse: type[local.LocalRequest] | None = None
         self.rules = ""
+        self.file = data_dir / RULES
         self.writable = True
         self._ended = False
         self._go_on = threading.Event()
@@ -46,7 +49,7 @@ class AgentEnd:
         self._loop: Loop[AgentStatus] = Loop(
             self._clock, on_event=self._publish, on_turn=lambda: None, deadline=lambda: None
         )
-        self._server = local.LocalServer(data_dir, on_request=self._answer, on_gone=self._gone)
+        self._server = LocalServer(data_dir, on_request=self._answer, on_gone=self._gone)
         self._thread = threading.Thread(target=self._loop.run, daemon=True)
 
     def __enter__(self) -> Self:
@@ -91,20 +94,18 @@ class AgentEnd:
         self.status = status
         self._server.publish(status)
 
-    def _answer(
-        self, visitor: local.Visitor, request: local.LocalRequest
-    ) -> local.LocalReply | None:
+    def _answer(self, visitor: Visitor, request: local.LocalRequest) -> local.LocalReply | None:
         self.heard.append(Heard(visitor.name, self._clock.now().boot, request))
         if self.refuse is not None and isinstance(request, self.refuse):
             return local.CannotBe("This cannot be", "So says the test.", "ask for less")
         if isinstance(request, local.AskConfig):
             values = preferences.shown(self.rules, RULES)
-            return local.ConfigIs(values, str(self.data_dir / RULES), self.writable)
+            return local.ConfigIs(values, str(self.file), self.writable)
         if isinstance(request, local.Configure):
             self.rules = preferences.changed(self.rules, request.changes, RULES)
         if isinstance(request, local.AskStatus | local.Subscribe):
             return local.StatusIs(self.status)
         return None if isinstance(request, local.Activity) else local.Done()
 
-    def _gone(self, visitor: local.Visitor) -> None:
+    def _gone(self, visitor: Visitor) -> None:
         self.heard.append(Heard(visitor.name, self._clock.now().boot, None))

@@ -1,9 +1,5 @@
 """The logind sensor on a real message bus, with a service that speaks logind's interface."""
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,54 +8,11 @@ from typing import Any
 
 import pytest
 
+from desktop.login1 import Login1
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Desk
 from fallow.tray.presence import Reading
 from fallow.tray.sensors.logind import ASK_EVERY, Logind
-from virtual_screen import BUS_CONFIG
-from waiting import wait_until
-
-SERVICE = str(Path(__file__).with_name("login1_service.py"))
-
-
-class Login1:
-    """A private system bus, and a login1 service on it that can be told, silenced and ended."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "bus"
-        self.address = f"unix:path={self.socket}"
-        self._told = folder / "sessions.json"
-        self._config = folder / "bus.conf"
-        self._config.write_text(BUS_CONFIG.format(socket=self.socket))
-        self.tell()
-        self.start_bus()
-        self.start_service()
-
-    def start_bus(self) -> None:
-        self.socket.unlink(missing_ok=True)
-        self.bus = subprocess.Popen(
-            ["dbus-daemon", f"--config-file={self._config}", "--nofork", "--nopidfile"]
-        )
-        wait_until(self.socket.exists, 10, "the message bus")
-
-    def start_service(self) -> None:
-        env = os.environ | {"DBUS_SESSION_BUS_ADDRESS": self.address}
-        self.service = subprocess.Popen(
-            [sys.executable, SERVICE, str(self._told)], env=env, stdout=subprocess.PIPE
-        )
-        assert self.service.stdout is not None
-        assert self.service.stdout.readline() == b"ready\n"
-
-    def tell(self, *sessions: dict[str, Any], silent: bool = False) -> None:
-        text = json.dumps({"sessions": sessions, "silent": silent})
-        self._told.with_suffix(".new").write_text(text)
-        self._told.with_suffix(".new").rename(self._told)
-
-    def end(self, child: subprocess.Popen[bytes]) -> None:
-        child.kill()
-        child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
 
 
 @pytest.fixture

@@ -19,12 +19,11 @@ from fallow.tray.local import (
     LocalClient,
     LocalReply,
     LocalRequest,
-    LocalServer,
     PauseFor,
     StatusIs,
     Subscribe,
-    Visitor,
 )
+from fallow.tray.local_server import LocalServer, Visitor
 from fallow.tray.presence import Reading
 from fallow.tray.status import AgentStatus
 from waiting import wait_until
@@ -43,7 +42,7 @@ class Served:
             SystemClock(),
             on_event=self.publish,
             on_turn=lambda: self.server.flush(),
-            deadline=lambda: None,
+            deadline=lambda: 0.0 if self.server.behind else None,
         )
         self.server = LocalServer(
             folder, on_request=self.answer, on_gone=lambda visitor: self.gone.append(visitor.name)

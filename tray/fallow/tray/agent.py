@@ -16,80 +16,50 @@ import os
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fallow.shared import addresses
 from fallow.shared.blobs import BlobStore
 from fallow.shared.clock import Clock, SystemClock, boot_id, slept
-from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.loop import Loop
-from fallow.shared.messages import Malformed, decode_for_agent, encode
-from fallow.shared.transfer import ClientEvent, DataClient, Progressed
-from fallow.shared.transport import ClientSocket, ConnectionEvent, Poller, Wire
 from fallow.shared.work import build as builds
 from fallow.shared.work import files, ground, machine, phases, run_words
 from fallow.shared.work.build import build_id
 from fallow.shared.work.deliveries import Carried
+from fallow.shared.work.eviction import LITTLE
 from fallow.shared.work.run import Refused
 from fallow.shared.work.sandbox import probe
 from fallow.shared.work.spool import Spool
 from fallow.shared.work.workbench import Workbench
 from fallow.tray import core_words as words
-from fallow.tray import preferences, records
+from fallow.tray import records, whereabouts
+from fallow.tray.answering import Answers
 from fallow.tray.cache import distrust_after_boot, make_room
-from fallow.tray.config import Config, loads
-from fallow.tray.config import read_text as config_text
+from fallow.tray.config import Config
 from fallow.tray.core import Core
 from fallow.tray.eyes import Eyes
-from fallow.tray.local import (
-    Activity,
-    AskConfig,
-    AskStatus,
-    ConfigIs,
-    Configure,
-    Done,
-    Eject,
-    Finish,
-    LendFor,
-    LocalReply,
-    LocalRequest,
-    LocalServer,
-    PauseFor,
-    Rejoined,
-    Resume,
-    StatusIs,
-    Subscribe,
-    Visitor,
-)
-from fallow.tray.membership import (
-    CONTROL_LIMITS,
-    join,
-    load_membership,
-    load_own_keys,
-)
+from fallow.tray.local_server import LocalServer
+from fallow.tray.membership import join, load_membership
+from fallow.tray.offering import gpus as offered_gpus
 from fallow.tray.offering import settings_of
 from fallow.tray.pausing import pausing
-from fallow.tray.preferences import Changes
 from fallow.tray.records import Records
 from fallow.tray.settings import Settings
 from fallow.tray.show import Pids, show
 from fallow.tray.status import AgentStatus
-from fallow.tray.wishes import LONGEST
+from fallow.tray.uplink import Uplink
 
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 3.0
-TELL_PROGRESS_EVERY = 0.5
 PUBLISH_EVERY = 0.2
+FLUSH_EVERY = 0.5
 RETRY_UPLOADS_EVERY = 30.0
 LOOK_FOR_ROOM_EVERY = 60.0
 SHORTEST_SLEEP = 1.0
-_FAREWELL = 0.2
-
 
 R = TypeVar("R")
 
@@ -103,6 +73,10 @@ class Moved(Struct, frozen=True):
 Posted: TypeAlias = words.Event | Moved
 
 
+Serves: TypeAlias = Literal["folder", "computer", "system"]
+"""Whose trays find it: those who know its folder, or everybody's on this computer."""
+
+
 class Agent:
     """One workstation's agent; `run` until SIGTERM. FallowError when it cannot be."""
 
@@ -112,11 +86,16 @@ class Agent:
         config: Config,
         clock: Clock | None = None,
         config_file: Path | None = None,
+        serves: Serves = "folder",
     ) -> None:
         self._data_dir = data_dir
         self._config_file = config_file or data_dir / "agent.toml"
         self._clock = clock or SystemClock()
-        self._lock = records.lock(data_dir)
+        self._locks = [records.lock(data_dir)]
+        shared: Path | None = None
+        if serves != "folder":
+            self._locks.append(whereabouts.take())
+            shared = whereabouts.make_folder(system=serves == "system")
         self._boot_id = boot_id()
         self._records = Records(data_dir, self._boot_id)
         self._cache = BlobStore(data_dir / "cache", durable=False)
@@ -149,20 +128,37 @@ class Agent:
             tell=lambda attempt, fact: self._facts.append((attempt, fact)),
             ground=groups,
             cores=machine.cores(),
+            gpus=offered_gpus(config.offer),
             # Its keys are in there; a folder around it may be one that jobs may read.
             covered=(str(data_dir),),
         )
-        self._wire = Wire()
-        self._control: ClientSocket | None = None
-        self._data: DataClient | None = None
-        self._progressed_at = now.boot
+        self._uplink = Uplink(
+            *(self._loop, self._clock, self._cache, self._step),
+            moved=lambda event: self._loop.post(Moved(event)),
+        )
         self._published_at = now.boot
         self._unpublished = False
         self._asleep = slept()
         self._progress_at = now.boot
         self._retry_at = now.boot
         self._room_at = now.boot
-        self._local = LocalServer(data_dir, on_request=self._asked, on_gone=self._gone)
+        self._answers = Answers(
+            agent=os.geteuid(),
+            seated=lambda: self._eyes.seated,
+            step=self._step,
+            status=lambda: self._status(self._bench.pids),
+            file=self._config_file,
+            check=self._settings,
+            obey=self._obey,
+            rejoin=self._rejoin,
+        )
+        self._local = LocalServer(
+            data_dir,
+            on_request=self._answers.answer,
+            on_gone=self._answers.gone,
+            shared=shared,
+            may_change=self._answers.may_change,
+        )
         self._local.watch(self._loop)
         self._eyes = Eyes(
             self._clock,
@@ -220,51 +216,20 @@ class Agent:
     def _connect(self) -> None:
         if self._member is None:
             return
-        keys = load_own_keys(self._data_dir)
-        member = self._member
-        self._control = self._wire.connect(
-            member.addresses, CONTROL_LIMITS, keys=keys, server=member.server
-        )
-        self._loop.watch(self._control, self._on_control)
-        self._data = DataClient(
-            self._wire,
-            [addresses.data_address(each) for each in member.addresses],
-            self._cache,
-            on_event=self._on_data,
-            keys=keys,
-            server=member.server,
-            clock=self._clock,
-            rate=self._config.offer.bandwidth,
-        )
-        if self._core.holds_traffic:
-            self._data.pause()
-        self._bench.deliveries.carry_with(self._data)
-        self._data.start()
-
-    def _disconnect(self) -> None:
-        self._bench.deliveries.carry_with(None)
-        if self._control is not None:
-            self._loop.unwatch(self._control)
-            self._control.close()
-            self._control = None
-        if self._data is not None:
-            self._data.stop()
-            self._data = None
+        rate = self._config.offer.bandwidth
+        self._uplink.connect(self._data_dir, self._member, rate, self._core.holds_traffic)
+        self._bench.deliveries.carry_with(self._uplink.data)
 
     def _close(self) -> None:
         self._step(words.StopAsked())
-        if self._control is not None and self._control.connected:
-            # Closing drops what is not on the way yet: give the farewell a moment.
-            poller = Poller()
-            poller.add(self._control)
-            poller.wait(_FAREWELL)
         self._eyes.stop()
+        self._bench.deliveries.carry_with(None)
         self._bench.close()
-        self._disconnect()
+        self._uplink.close()
         self._local.close()
-        self._wire.close()
         self._loop.close()
-        os.close(self._lock)
+        for lock in self._locks:
+            os.close(lock)
 
     # --- what happens ---
 
@@ -312,6 +277,7 @@ class Agent:
         if now.boot >= self._progress_at:
             self._progress_at = now.boot + PROGRESS_EVERY
             self._bench.look_at_progress()
+            self._look_at_memory()
         if now.boot >= self._retry_at:
             self._retry_at = now.boot + RETRY_UPLOADS_EVERY
             self._bench.deliveries.offer_again()
@@ -323,6 +289,14 @@ class Agent:
         self._local.flush()
         self._do(self._core.turn(self._clock.now()))
         self._publish()
+
+    def _look_at_memory(self) -> None:
+        """What pauses keeps its memory, which the person at the desk may need."""
+        work, total = self._core.work, machine.total_memory()
+        if work.frozen and work.runs:
+            available = machine.available_memory()
+            if available < LITTLE * total:
+                self._step(words.MemorySeen(available, total, self._bench.memory()))
 
     def _keep_room(self) -> None:
         short = self._config.offer.disk_reserve - machine.free_disk(self._data_dir)
@@ -336,98 +310,22 @@ class Agent:
         due = [self._core.deadline()]
         if self._core.work.runs:
             due.append(self._progress_at)
+        if self._local.behind:
+            due.append(self._clock.now().boot + FLUSH_EVERY)
         if self._unpublished:
             due.append(self._published_at + PUBLISH_EVERY)
         return min((each for each in due if each is not None), default=None)
 
-    def _on_control(self) -> None:
-        assert self._control is not None
-        for event in self._control.events():
-            log.debug("control connection: %s", event.value)
-            match event:
-                case ConnectionEvent.CONNECTED:
-                    self._step(words.Connected())
-                case ConnectionEvent.DENIED:
-                    self._step(words.Denied("the coordinator does not know this workstation's key"))
-                case ConnectionEvent.MISUNDERSTOOD:
-                    self._step(words.Denied("what answers there is not the coordinator we joined"))
-                case ConnectionEvent.DISCONNECTED | ConnectionEvent.UNANSWERED:
-                    self._step(words.Lost())
-        for frames in self._control.receive_all():
-            try:
-                message = decode_for_agent(frames[0])
-            except Malformed as error:
-                log.warning("the coordinator said what cannot be understood: %s", error)
-                continue
-            log.debug("got %s", type(message).__name__)
-            self._step(words.Said(message))
-
-    def _on_data(self, event: ClientEvent) -> None:
-        """In the data thread."""
-        if isinstance(event, Progressed):
-            now = self._clock.now().boot
-            if now - self._progressed_at < TELL_PROGRESS_EVERY:
-                return
-            self._progressed_at = now
-        if isinstance(event, Carried):
-            self._loop.post(Moved(event))
-
-    def _asked(self, visitor: Visitor, request: LocalRequest) -> LocalReply | None:
-        match request:
-            case Activity(readings, on_battery):
-                # Freezes before this returns.
-                self._step(words.Seen(visitor.name, readings, on_battery))
-                return None
-            case AskStatus() | Subscribe():
-                return StatusIs(self._status(self._bench.pids))
-            case PauseFor(seconds):
-                if seconds is not None and not 0 < seconds <= LONGEST:
-                    raise FallowError(f"A pause of {seconds:g} seconds cannot be")
-                self._step(words.PauseAsked(seconds))
-                return Done("paused")
-            case Resume():
-                self._step(words.ResumeAsked())
-                return Done("resumed")
-            case LendFor(seconds):
-                if not 0 < seconds <= LONGEST:
-                    raise FallowError(f"A computer cannot be lent for {seconds:g} seconds")
-                self._step(words.LendAsked(seconds))
-                return Done("lent")
-            case Eject():
-                self._step(words.EjectAsked())
-                return Done("the jobs leave")
-            case Finish():
-                self._step(words.FinishAsked())
-                return Done("no more jobs after these")
-            case AskConfig():
-                return self._preferences()
-            case Configure(changes):
-                return Done(self._configure(changes))
-            case Rejoined():
-                self._rejoin()
-                return Done("joined")
-
-    def _gone(self, visitor: Visitor) -> None:
-        self._step(words.SourceGone(visitor.name))
-
     def _rejoin(self) -> None:
-        self._disconnect()
+        self._bench.deliveries.carry_with(None)
+        self._uplink.disconnect()
         self._member = load_membership(self._data_dir)
         self._step(words.Joined())
         self._connect()
 
-    def _preferences(self) -> ConfigIs:
-        file = self._config_file
-        values = preferences.shown(config_text(file), str(file))
-        return ConfigIs(values, str(file), preferences.writable(file))
-
-    def _configure(self, changes: Changes) -> str:
-        """Write these into the file and obey them; what has to be said about that."""
-        file = self._config_file
-        text = preferences.changed(config_text(file), changes, str(file))
-        config = loads(text, str(file))
+    def _obey(self, config: Config) -> str:
+        """Go by these rules from now on; what has to be said about that."""
         settings = self._settings(config)
-        preferences.write(file, text)
         self._config = config
         other_sandbox = config.jobs.sandbox != self._sandbox
         if other_sandbox:
@@ -435,10 +333,10 @@ class Agent:
             old = self._core.settings
             settings = replace(settings, in_place=old.in_place, unable=old.unable)
         self._step(words.Reconfigured(settings))
-        if self._data is not None:
-            self._data.limit(config.offer.bandwidth)
-        self._bench.obey(replace(config.jobs, sandbox=self._sandbox))
-        log.info("new rules from %s", file)
+        self._uplink.limit(config.offer.bandwidth)
+        jobs = replace(config.jobs, sandbox=self._sandbox)
+        self._bench.obey(jobs, offered_gpus(config.offer))
+        log.info("the rules of this computer have changed")
         if other_sandbox:
             return "Saved. The sandbox changes when the agent is started again."
         return "Saved."
@@ -467,22 +365,21 @@ class Agent:
                         unsaved.add(build_id(build.batch))
                 case words.SaveWishes(wishes):
                     self._save(self._records.save_wishes, wishes)
-                case words.HoldTraffic(held):
-                    if self._data is not None:
-                        (self._data.pause if held else self._data.resume)()
+                case words.HoldTraffic(held, but_checkpoints):
+                    if held and not but_checkpoints:
+                        self._uplink.hold(True)
+                    self._bench.deliveries.move_only_urgent(but_checkpoints)
+                    if but_checkpoints or not held:
+                        self._uplink.hold(False)
                 case words.ForgetInputs():
                     # They stay for other batches, until the disk is short.
                     pass
                 case words.Send(message):
-                    if self._control is not None:
-                        log.debug("send %s", type(message).__name__)
-                        self._control.send(encode(message))
+                    self._uplink.send(message)
                 case words.Reconnect():
-                    if self._control is not None:
-                        self._control.reconnect()
+                    self._uplink.reconnect()
                 case words.ShowTail(question):
-                    if self._control is not None:
-                        self._control.send(encode(self._bench.tail(question)))
+                    self._uplink.send(self._bench.tail(question))
                 case words.ShowNotice():
                     pass  # no tray is told yet
                 case words.Publish():
@@ -501,7 +398,7 @@ class Agent:
     def _status(self, pids: Pids) -> AgentStatus:
         address = ""
         if self._member is not None:
-            address = self._control.address if self._control else self._member.addresses[0]
+            address = self._uplink.address or self._member.addresses[0]
         now = self._clock.now()
         return show(self._core, address, pids, now, os.getpid(), self._pausing)
 

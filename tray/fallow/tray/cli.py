@@ -13,6 +13,7 @@ import click
 
 from fallow.shared import program
 from fallow.shared.errors import FallowError, Unreachable, UsageError
+from fallow.tray import whereabouts
 
 R = TypeVar("R")
 
@@ -24,16 +25,9 @@ _DATA_DIR = click.option(
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-def default_data_dir() -> Path:
-    """Where this user's agent has its files."""
-    import platformdirs
-
-    return platformdirs.user_data_path("fallow") / "agent"
-
-
 def _place(context: click.Context, data_dir: Path | None) -> Path:
     chosen = data_dir or context.find_root().obj
-    return Path(chosen).expanduser().absolute() if chosen else default_data_dir()
+    return Path(chosen).expanduser().absolute() if chosen else whereabouts.default_data_dir()
 
 
 def _verb(function: Callable[..., R]) -> Callable[..., R]:
@@ -63,19 +57,28 @@ def entry(context: click.Context, data_dir: Path | None) -> int:
 @click.option(
     "--config", type=click.Path(dir_okay=False, path_type=Path), help="Instead of agent.toml."
 )
+@click.option("--system", is_flag=True, help="Be the agent of everybody who uses this computer.")
 @_verb
 def agent(
-    context: click.Context, data_dir: Path | None, token: str | None, config: Path | None
+    context: click.Context,
+    data_dir: Path | None,
+    token: str | None,
+    config: Path | None,
+    system: bool,
 ) -> None:
     """Run the workstation without a screen, until SIGTERM; its jobs go on then."""
     from fallow.tray import config as configuration
-    from fallow.tray.agent import Agent
+    from fallow.tray.agent import Agent, Serves
 
-    place = _place(context, data_dir)
+    chosen = data_dir or context.find_root().obj
+    place = whereabouts.SYSTEM_DATA if system and not chosen else _place(context, data_dir)
+    serves: Serves = "system" if system else "folder"
+    if not system and place == whereabouts.default_data_dir():
+        serves = "computer"
     file = config.absolute() if config else place / "agent.toml"
     settings = configuration.load(file)
     try:
-        running = Agent(place, settings, config_file=file)
+        running = Agent(place, settings, config_file=file, serves=serves)
     except OSError as error:
         raise FallowError(
             f"The agent cannot use its folder {place}",
@@ -95,6 +98,7 @@ def join(context: click.Context, data_dir: Path | None, token: str) -> None:
     from fallow.tray import local, membership
 
     place = _place(context, data_dir)
+    whereabouts.refuse_if_anothers(place)
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

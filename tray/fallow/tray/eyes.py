@@ -19,7 +19,10 @@ SOURCE = "agent"
 
 
 class Eyes:
-    """Looks every two seconds, and at once when somebody moves; tells `post`, from its thread."""
+    """Looks every two seconds, and at once when somebody moves; tells `post`, from its thread.
+
+    `seated` are the users who have a session at a seat of this computer, as seen last.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Eyes:
         self._exclusive = exclusive
         self._clock = clock
         self._started = started
+        self.seated: frozenset[int] = frozenset()
         self._post = post
         self._stopping = threading.Event()
         self._moved = threading.Event()
@@ -53,7 +57,7 @@ class Eyes:
     def _look(self) -> None:
         # Imported here, in its own time.
         from fallow.tray.sensors.around import Around
-        from fallow.tray.sensors.choice import for_agent, told_woke
+        from fallow.tray.sensors.choice import for_agent, seated, told_woke
         from fallow.tray.sensors.watch import Watch
 
         sensors = for_agent(self._moved.set, self._clock)
@@ -76,6 +80,7 @@ class Eyes:
                 if facts.woke != woke:
                     woke = facts.woke
                     self._post(Woke())
+                self.seated = seated(sensors)
                 self._post(
                     Seen(
                         *(SOURCE, facts.readings, facts.on_battery),

@@ -1,39 +1,28 @@
-"""The local socket between an agent and the tray, or a command, of the same computer.
+"""What an agent and the trays and commands of the same computer say to each other; their end of it.
 
 Not the wire to the coordinator (`transport`), and no decision. Length-prefixed JSON over a UNIX
-socket in a folder of our own; the kernel says who is at the other end. Both ends are here.
+socket. The opposite is `local_server`, the agent's end.
 """
 
-from __future__ import annotations
-
-import contextlib
 import errno
-import os
 import select
 import socket
 import struct
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from fallow.shared.addresses import find_local_addresses, make_local_addresses
+from fallow.shared.addresses import find_local_addresses
 from fallow.shared.errors import FallowError, Unreachable
+from fallow.tray import whereabouts
 from fallow.tray.presence import Reading
 from fallow.tray.status import AgentStatus
 
-if TYPE_CHECKING:
-    # The tray's own process has no use for the loop, nor for the sockets that it brings along.
-    from fallow.shared.loop import Loop
-
 LONGEST = 4 << 20
 _LENGTH = struct.Struct("!I")
-_CREDENTIALS = struct.Struct("3i")
-_MOST_UNSENT = 8 << 20
-_NAME = "agent"
 
 
 # --- what is said ---------------------------------------------------------------------------------
@@ -139,19 +128,20 @@ class CannotBe(Struct, frozen=True, tag="cannot_be"):
 LocalReply: TypeAlias = StatusIs | ConfigIs | Done | CannotBe
 
 _encoder = msgspec.json.Encoder()
-_requests: msgspec.json.Decoder[LocalRequest] = msgspec.json.Decoder(LocalRequest)
 _replies: msgspec.json.Decoder[LocalReply] = msgspec.json.Decoder(LocalReply)
 
 
-def _frame(message: LocalRequest | LocalReply) -> bytes:
+def frame(message: LocalRequest | LocalReply) -> bytes:
+    """The message as it goes over the socket."""
     body = _encoder.encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
-class _Inbox:
+class Inbox:
     """Bytes that came, cut into messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST) -> None:
+        self._longest = longest
         self._bytes = bytearray()
 
     def put(self, data: bytes) -> None:
@@ -162,7 +152,7 @@ class _Inbox:
         if len(self._bytes) < _LENGTH.size:
             return None
         (length,) = _LENGTH.unpack_from(self._bytes)
-        if length > LONGEST:
+        if length > self._longest:
             raise ValueError(f"a message of {length} bytes")
         end = _LENGTH.size + length
         if len(self._bytes) < end:
@@ -170,155 +160,6 @@ class _Inbox:
         body = bytes(self._bytes[_LENGTH.size : end])
         del self._bytes[:end]
         return body
-
-
-# --- the agent's end ------------------------------------------------------------------------------
-
-
-class Visitor:
-    """One connection to the agent; `name` tells it from all others."""
-
-    def __init__(self, connection: socket.socket, name: str) -> None:
-        self.connection = connection
-        self.name = name
-        self.subscribed = False
-        self.inbox = _Inbox()
-        self.unsent = bytearray()
-        self.newest = b""
-
-
-class LocalServer:
-    """Serves the socket from the agent's loop; never waits for a visitor.
-
-    `on_request` gets each request and returns its reply or None; `on_gone` is told who has left.
-    """
-
-    def __init__(
-        self,
-        data_dir: Path,
-        *,
-        on_request: Callable[[Visitor, LocalRequest], LocalReply | None],
-        on_gone: Callable[[Visitor], None],
-    ) -> None:
-        self._on_request = on_request
-        self._on_gone = on_gone
-        self._visitors: dict[int, Visitor] = {}
-        self._serial = 0
-        self._loop: Loop[Any] | None = None
-        self.path = _socket_path(make_local_addresses(data_dir))
-        # Who holds the lock of the data folder is the only agent; what lies here is a dead one's.
-        self.path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.setblocking(False)
-        self._listener.bind(str(self.path))
-        self.path.chmod(0o600)
-        self._listener.listen(16)
-
-    def watch(self, loop: Loop[Any]) -> None:
-        """Be served by this loop from now on."""
-        self._loop = loop
-        loop.watch(self._listener.fileno(), self._accept)
-
-    @property
-    def listened_to(self) -> bool:
-        """Whether anybody wants to be told of changes."""
-        return any(each.subscribed for each in self._visitors.values())
-
-    def publish(self, status: AgentStatus) -> None:
-        """Push this to all who subscribed."""
-        subscribers = [each for each in self._visitors.values() if each.subscribed]
-        if not subscribers:
-            return
-        frame = _frame(StatusIs(status))
-        for visitor in subscribers:
-            # One that does not read gets the newest only, not all that it has missed.
-            visitor.newest = frame
-            self._send(visitor)
-
-    def flush(self) -> None:
-        """Send on what a visitor had no room for; to be called now and then."""
-        for visitor in list(self._visitors.values()):
-            if visitor.unsent or visitor.newest:
-                self._send(visitor)
-
-    def close(self) -> None:
-        for visitor in list(self._visitors.values()):
-            self._drop(visitor)
-        if self._loop is not None:
-            self._loop.unwatch(self._listener.fileno())
-        self._listener.close()
-        with contextlib.suppress(OSError):
-            self.path.unlink()
-
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        _, user, _ = _CREDENTIALS.unpack(raw)
-        if user not in {os.geteuid(), 0} or self._loop is None:
-            connection.close()
-            return
-        connection.setblocking(False)
-        self._serial += 1
-        visitor = Visitor(connection, f"tray-{self._serial}")
-        self._visitors[connection.fileno()] = visitor
-        self._loop.watch(connection.fileno(), lambda: self._read(visitor))
-
-    def _read(self, visitor: Visitor) -> None:
-        try:
-            data = visitor.connection.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(visitor)
-            return
-        visitor.inbox.put(data)
-        try:
-            while (body := visitor.inbox.take()) is not None:
-                self._answer(visitor, body)
-        except (ValueError, msgspec.MsgspecError) as error:
-            visitor.unsent += _frame(CannotBe("That was not understood", str(error)))
-            self._send(visitor)
-            self._drop(visitor)
-            return
-        self._send(visitor)
-
-    def _answer(self, visitor: Visitor, body: bytes) -> None:
-        request = _requests.decode(body)
-        if isinstance(request, Subscribe):
-            visitor.subscribed = True
-        try:
-            reply = self._on_request(visitor, request)
-        except FallowError as error:
-            reply = CannotBe(error.title, error.detail, error.hint)
-        if reply is not None:
-            visitor.unsent += _frame(reply)
-
-    def _send(self, visitor: Visitor) -> None:
-        try:
-            while visitor.unsent or visitor.newest:
-                if not visitor.unsent:
-                    visitor.unsent += visitor.newest
-                    visitor.newest = b""
-                count = visitor.connection.send(visitor.unsent)
-                del visitor.unsent[:count]
-        except BlockingIOError:
-            if len(visitor.unsent) > _MOST_UNSENT:
-                self._drop(visitor)
-        except OSError:
-            self._drop(visitor)
-
-    def _drop(self, visitor: Visitor) -> None:
-        if self._visitors.pop(visitor.connection.fileno(), None) is None:
-            return
-        if self._loop is not None:
-            self._loop.unwatch(visitor.connection.fileno())
-        visitor.connection.close()
-        self._on_gone(visitor)
 
 
 # --- the other end --------------------------------------------------------------------------------
@@ -333,7 +174,7 @@ class LocalClient:
     def __init__(self, data_dir: Path) -> None:
         self._where = data_dir
         try:
-            path = _socket_path(find_local_addresses(data_dir))
+            path = _socket_of(data_dir)
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 self._socket.connect(str(path))
@@ -346,7 +187,7 @@ class LocalClient:
                 f"Nothing answers in {data_dir}.",
                 "start the tray, or without a screen: tray agent",
             ) from None
-        self._inbox = _Inbox()
+        self._inbox = Inbox()
 
     def __enter__(self) -> Self:
         return self
@@ -363,7 +204,7 @@ class LocalClient:
     def send(self, request: LocalRequest) -> None:
         """Say this; Unreachable when the agent has gone."""
         try:
-            self._socket.sendall(_frame(request))
+            self._socket.sendall(frame(request))
         except OSError:
             raise self._gone() from None
 
@@ -412,6 +253,15 @@ class LocalClient:
         )
 
 
-def _socket_path(addresses: tuple[str, str]) -> Path:
+def _socket_of(data_dir: Path) -> Path:
+    """Where the agent of this folder answers; of the default one, this computer's agent."""
+    if data_dir == whereabouts.default_data_dir():
+        computers = whereabouts.found()
+        if computers is not None:
+            return computers
+    return socket_path(find_local_addresses(data_dir))
+
+
+def socket_path(addresses: tuple[str, str]) -> Path:
     """Beside where a coordinator in this folder would have its sockets."""
-    return Path(addresses[0].removeprefix("ipc://")).with_name(_NAME)
+    return Path(addresses[0].removeprefix("ipc://")).with_name(whereabouts.SOCKET)

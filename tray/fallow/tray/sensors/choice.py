@@ -6,11 +6,15 @@ one is told of GNOME's silence on KDE.
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from fallow.shared.clock import Clock
 from fallow.tray.coverage import Cover
 from fallow.tray.sensors.guard import Guarded
 from fallow.tray.sensors.sensor import Sensor
+
+if TYPE_CHECKING:
+    from fallow.tray.sensors.logind import Logind
 
 
 def for_agent(
@@ -38,12 +42,24 @@ def for_agent(
 
 def told_woke(sensors: Iterable[Sensor]) -> float | None:
     """When logind told last that this computer woke from sleep, in boot-clock seconds."""
+    logind = _logind(sensors)
+    return logind.woke if logind is not None else None
+
+
+def seated(sensors: Iterable[Sensor]) -> frozenset[int]:
+    """The users who have a session at a seat of this computer, in the foreground or not."""
+    logind = _logind(sensors)
+    sessions = logind.sessions if logind is not None else ()
+    return frozenset(each.uid for each in sessions if each.somebody)
+
+
+def _logind(sensors: Iterable[Sensor]) -> "Logind | None":
     from fallow.tray.sensors.logind import Logind
 
     for each in sensors:
         inner = each.inner if isinstance(each, Guarded) else each
         if isinstance(inner, Logind):
-            return inner.woke
+            return inner
     return None
 
 

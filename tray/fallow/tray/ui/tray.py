@@ -148,8 +148,8 @@ class Tray(QtCore.QObject):
         return self._window
 
     def _open_preferences(self) -> None:
-        from fallow.tray.cli import default_data_dir
         from fallow.tray.ui.preferences import Preferences
+        from fallow.tray.whereabouts import default_data_dir
 
         if self._preferences is None:
             start = autostart.command(self._data_dir, default_data_dir())
