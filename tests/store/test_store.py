@@ -33,6 +33,7 @@ from fallow.coordinator.store import (
     Committing,
     DataDirLock,
     Doomed,
+    ForgetEvents,
     Store,
 )
 from fallow.shared.errors import FallowError
@@ -44,6 +45,33 @@ from store import made
 from store.made import UID, a_batch, a_deposit, a_job, an_attempt
 
 LATER = Deadline("boot", 5.0, 6.0, 7.0)
+
+
+def events(store: Store) -> list[str]:
+    return [each.text for each in store.events(0, store.last_event(), 1000, None)]
+
+
+def test_old_events_go_a_few_at_a_time_and_numbers_never_come_twice(store: Store) -> None:
+    walls = [10.0, 11.0, 12.0, 50.0, 13.0, 60.0]
+    store.commit([EventRecord(wall=wall, kind="done", text=f"{wall:.0f}") for wall in walls])
+    store.commit([ForgetEvents(20.0, most=2)])
+    assert events(store) == ["12", "50", "13", "60"]
+    store.commit([ForgetEvents(20.0, most=2)])
+    assert events(store) == ["50", "13", "60"]
+    assert store.event_before(55.0) == 5
+    store.commit([ForgetEvents(20.0, most=2)])
+    assert events(store) == ["50", "60"]
+    store.commit([ForgetEvents(100.0)])
+    store.commit([ForgetEvents(100.0)])
+    assert events(store) == ["60"]
+    store.commit([EventRecord(wall=70.0, kind="done", text="70")])
+    assert store.last_event() == 7
+
+
+def test_no_more_events_are_kept_than_are_wanted(store: Store) -> None:
+    store.commit([EventRecord(wall=float(each), kind="done", text=str(each)) for each in range(9)])
+    store.commit([ForgetEvents(0.0, keep=4)])
+    assert events(store) == ["5", "6", "7", "8"]
 
 
 def test_everything_comes_back(store: Store, tmp_path: Path) -> None:

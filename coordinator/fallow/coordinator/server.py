@@ -44,6 +44,7 @@ from fallow.coordinator.store import (
     Cleared,
     DataDirLock,
     Doomed,
+    ForgetEvents,
     Store,
     Undone,
 )
@@ -67,6 +68,9 @@ from fallow.shared.transport import (
 )
 
 log = logging.getLogger(__name__)
+
+_KEEP_EVENTS = 90 * 86400.0  # seconds
+_FORGET_EVERY = 60.0
 
 
 class Server:
@@ -103,6 +107,7 @@ class Server:
         self._build_outputs: list[archive.PutBuildOutput] = []
         self._unneeded: set[str] = set()
         self._sweep_at = 0.0
+        self._forget_at = 0.0
         self._data: DataServer | None = None
         self._fatal: FallowError | None = None
 
@@ -317,6 +322,7 @@ class Server:
         self._answers.expire(now)
         self._take(self._core.plan(now))
         self._put_build_outputs()
+        self._forget_events(now)
         try:
             self._outbox.finish()
             if self._watching.look(now):
@@ -360,12 +366,19 @@ class Server:
             self._sweep_at = now.boot + sweeping.EVERY
             sweeping.sweep(self._blobs, needed)
 
+    def _forget_events(self, now: Moment) -> None:
+        """Drop what of the audit is too old, a little at a time."""
+        if now.boot >= self._forget_at:
+            self._forget_at = now.boot + _FORGET_EVERY
+            self._outbox.save(ForgetEvents(now.wall - _KEEP_EVENTS))
+
     def _deadline(self) -> float:
         deadlines = (
             self._core.deadline(),
             self._answers.deadline(),
             self._watching.deadline(),
             self._sweep_at,
+            self._forget_at,
         )
         return min(one for one in deadlines if one is not None)
 

@@ -11,6 +11,7 @@ from fallow.coordinator.store.saves import (
     Cleared,
     Committing,
     Doomed,
+    ForgetEvents,
     Undone,
 )
 
@@ -22,6 +23,7 @@ __all__ = [
     "Committing",
     "DataDirLock",
     "Doomed",
+    "ForgetEvents",
     "Store",
     "Undone",
 ]

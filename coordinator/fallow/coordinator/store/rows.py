@@ -32,6 +32,7 @@ from fallow.coordinator.store.saves import (
     Cleared,
     Committing,
     Doomed,
+    ForgetEvents,
     Undone,
 )
 from fallow.shared.ids import AttemptId, JobId
@@ -77,7 +78,7 @@ def is_repeated(save: AnySave) -> bool:
     """Whether the workstation's next Report says this again, or it only tells of what does."""
     if isinstance(save, AttemptRecord):
         return isinstance(save.state, Live | Collecting)
-    return isinstance(save, EventRecord)
+    return isinstance(save, EventRecord | ForgetEvents)
 
 
 def job(row: Row) -> JobRecord:
@@ -259,5 +260,14 @@ WRITES: dict[type, _Write] = {
         lambda it: (it.uid, it.namespace, it.name),
     ),
     Cleared: ("DELETE FROM doomed WHERE uid = ?", lambda it: (it.uid,)),
+    # Looks at no more rows than it may drop: it is done in the middle of other work.
+    ForgetEvents: (
+        "DELETE FROM event WHERE id IN (SELECT id FROM"
+        " (SELECT id, wall FROM event ORDER BY id LIMIT ?)"
+        " WHERE wall < ? OR id <= (SELECT max(id) FROM event) - ?)"
+        # The last one stays, so that no number comes twice.
+        " AND id < (SELECT max(id) FROM event)",
+        lambda it: (it.most, it.before, it.keep),
+    ),
 }
 _IN_ORDER = {DropBatch, DropCheckpoint, Undone, Doomed, Cleared}

@@ -47,6 +47,17 @@ class Cleared(Struct, frozen=True):
     uid: str
 
 
+class ForgetEvents(Struct, frozen=True):
+    """Of the oldest `most` events, drop those from before that wall-clock second.
+
+    Also those that are not among the newest `keep`.
+    """
+
+    before: float
+    keep: int = 1_000_000
+    most: int = 5000
+
+
 AnySave: TypeAlias = (
     Save
     | KeyRecord
@@ -57,4 +68,5 @@ AnySave: TypeAlias = (
     | BuildOutputKept
     | Doomed
     | Cleared
+    | ForgetEvents
 )
