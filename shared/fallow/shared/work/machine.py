@@ -39,6 +39,17 @@ def total_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def available_memory(facts: Path = Path("/proc/meminfo")) -> int:
+    """Bytes that programs could still have without others being swapped out; all if unknown."""
+    try:
+        for line in facts.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return total_memory()
+
+
 def free_disk(folder: Path) -> int:
     """Bytes that may still be written below this folder."""
     return shutil.disk_usage(folder).free

@@ -152,9 +152,9 @@ class Running:
             if handle is not None:
                 handle.close()
 
-    def obey(self, jobs: Jobs) -> None:
-        """Start them in this way from now on."""
-        self._jobs = jobs
+    def obey(self, jobs: Jobs, gpus: Sequence[Gpu]) -> None:
+        """Start them in this way from now on, and with these GPUs."""
+        self._jobs, self._gpus = jobs, gpus
 
     def roots(self) -> frozenset[int]:
         """The first process of each, below which all others are; from any thread."""

@@ -182,9 +182,9 @@ class Workbench:
         for attempt, job in spent.items():
             self._clear_work(attempt, job)
 
-    def obey(self, jobs: Jobs) -> None:
-        """Start jobs in this way from now on."""
-        self._running.obey(jobs)
+    def obey(self, jobs: Jobs, gpus: Sequence[Gpu]) -> None:
+        """Start jobs in this way from now on, and with these GPUs."""
+        self._running.obey(jobs, gpus)
 
     def roots(self) -> frozenset[int]:
         """The first process of each run and build; may be asked from another thread."""
