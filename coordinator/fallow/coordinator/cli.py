@@ -48,6 +48,12 @@ def _keys() -> click.Command:
     return keys
 
 
+def _template() -> click.Command:
+    from fallow.coordinator.verbs.template import template
+
+    return template
+
+
 def _submit() -> click.Command:
     from fallow.coordinator.verbs.submit import submit
 
@@ -161,6 +167,7 @@ VERBS = {
     "invite": Verb("Make a token with which somebody or a workstation can join.", _invite),
     "join": Verb("Make this account a client of a coordinator.", _join),
     "keys": Verb("Show who may talk to the coordinator, or shut somebody out.", _keys),
+    "template": Verb("Write a batch file to begin with.", _template),
     "submit": Verb("Check a batch file and hand the batch in.", _submit),
     "run": Verb("Run a batch on this computer, with no coordinator.", _run),
     "status": Verb("Show batches, their jobs and how far they are.", _status),
