@@ -60,8 +60,8 @@ def test_without_a_panel_a_window_has_the_menu(agent: AgentEnd, tmp_path: Path) 
         assert window.name == "Fallow: waiting for work"
         picture = desktop.screenshot(tmp_path / "window.png", window)
         assert Image.open(picture).size == (window.width, window.height)
-        # Pause is the first button, three rows above the end; one hour the second of five lines.
-        desktop.click(1, (window.x + 70, window.y + window.height - 82))
+        # Pause is the first button, four rows above the end; one hour the second of five lines.
+        desktop.click(1, (window.x + 70, window.y + window.height - 110))
         (pauses,) = wait_until(desktop.popups, 15, "the menu of the button")
         desktop.click(1, (pauses.x + 40, pauses.y + pauses.height * 3 // 10))
         wait_until(lambda: agent.said(local.PauseFor), 15, "the pause")

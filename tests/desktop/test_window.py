@@ -64,8 +64,11 @@ def test_it_says_and_offers_what_the_menu_does(qtbot: QtBot) -> None:
     window = window_of(qtbot, IDLE)
     found = buttons(window)
     assert list(found) == [
-        *("Pause", "Use this computer while I work", "Send the job elsewhere", "Finish then stop"),
-        *("Preferences", "About", "Quit"),
+        *("Pause", "Resume", "Use this computer while I work", "Send the job elsewhere"),
+        *("Finish then stop", "Preferences", "About", "Quit"),
+    ]
+    assert [name for name, each in found.items() if not each.isEnabled()] == [
+        *("Resume", "Send the job elsewhere")
     ]
     assert "Waiting for work" in said(window)
     with qtbot.waitSignal(window.chosen) as chosen:
@@ -195,7 +198,7 @@ def test_who_may_only_look_sees_grey_buttons_and_why(qtbot: QtBot) -> None:
 
 def test_every_button_is_reached_by_tab_in_order(qtbot: QtBot) -> None:
     paused = AgentStatus("paused", "online", "barred", runs=(RUN,), paused_by_hand=True)
-    window = window_of(qtbot, IDLE)
+    window = window_of(qtbot, None)
     window.show()
     window.show_menu(menu(paused, str), paused, NOW)
     qtbot.waitUntil(window.isActiveWindow, timeout=30_000)
@@ -226,16 +229,17 @@ def test_letters_press_buttons_and_no_two_the_same(qtbot: QtBot) -> None:
     assert chosen.args == [Finish()]
 
 
-def test_focus_stays_when_buttons_come_and_go(qtbot: QtBot) -> None:
+def test_buttons_keep_place_and_focus_whatever_was_asked(qtbot: QtBot) -> None:
     window = window_of(qtbot, IDLE)
     window.show()
     qtbot.waitUntil(window.isActiveWindow, timeout=30_000)
+    before = list(buttons(window).values())
     buttons(window)["Pause"].setFocus()
     paused = AgentStatus("paused", "online", "barred", paused_by_hand=True)
     window.show_menu(menu(paused, str), paused, NOW)
-    focused = window.focusWidget()
-    assert isinstance(focused, QtWidgets.QPushButton)
-    assert focused.accessibleName() == "Pause"
+    assert list(buttons(window).values()) == before
+    assert buttons(window)["Resume"].isEnabled()
+    assert window.focusWidget() is buttons(window)["Pause"]
 
 
 # -- the last day

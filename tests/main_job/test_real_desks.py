@@ -10,23 +10,20 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 
-from desktop.menu_by_dbus import MenuByDBus
 from desktop.shown_tray import wait_for_icon
 from desktop.virtual_desktop import VirtualDesktop
 from fallow.shared.work import procfs
 from main_job.conftest import Coordinator
-from main_job.real import Birth, Group, RealWorkstation, Sandbox, config, one_job
-from main_job.workstation import SCRIPT, alive, ticks
+from main_job.desk import DESK, IDLE_AFTER, Desk
+from main_job.real import Birth, Group, Sandbox, config, one_job
+from main_job.workstation import alive, ticks
 from processes.started import standing
 from waiting import wait_until
 
 BUSY_TREE = Path(__file__).parents[1] / "processes" / "busy_tree.py"
-IDLE_AFTER = 2.5
-DESK = f'idle_after = "{IDLE_AFTER}s"\nsettle = "0s"\nforeign_cpu = 1.0\n'
 
 
 @pytest.fixture
@@ -39,36 +36,6 @@ def group(coordinator: Coordinator) -> Iterator[Group]:
 def desktop() -> Iterator[VirtualDesktop]:
     with VirtualDesktop("sni") as screen:
         yield screen
-
-
-class Desk:
-    """A workstation with its screen, its tray and its icon's menu."""
-
-    def __init__(self, place: RealWorkstation, screen: VirtualDesktop, menu: MenuByDBus) -> None:
-        self.place = place
-        self.screen = screen
-        self.menu = menu
-        self.tray = self.show_tray()
-        menu.wait_for_icon()
-
-    def show_tray(self) -> Popen[bytes]:
-        return self.screen.spawn(str(SCRIPT), "--data-dir", str(self.place.data_dir), name="tray")
-
-    def wait_until_free(self) -> None:
-        wait_until(
-            lambda: self.place.quick_status().verdict == "away", 20, "the desk to count as free"
-        )
-
-    def press_a_key(self) -> set[int]:
-        """Press it; the processes here, once all of them stand still."""
-        pids = {each.pid for each in self.place.births()}
-        assert pids
-        pressed = time.monotonic()
-        self.screen.key("a")
-        wait_until(lambda: standing(pids), 5, "every process to stand still")
-        # On an idle computer it takes some milliseconds, of which most are xdotool's.
-        assert time.monotonic() - pressed < 3.0
-        return pids
 
 
 @pytest.fixture

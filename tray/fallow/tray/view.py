@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fallow.tray.status import AgentStatus, RunStatus
 
@@ -126,6 +127,7 @@ QUIT = Item(
     key="Q",
 )
 NO_AGENT = "The part that runs jobs does not answer."
+NOTHING_ASKED = "Nothing was asked for that could end."
 ONLY_LOOK = "Only who sits at this computer, or administers it, may change that."
 
 Say: TypeAlias = Callable[[float], str]
@@ -149,7 +151,8 @@ def menu(status: AgentStatus | None, say: Say, last_words: Sequence[str] = ()) -
             items.append(Item(ONLY_LOOK))
     else:
         items += [Item(each) for each in last_words]
-    items += [Separator(), *verbs(status)]
+    items.append(Separator())
+    items += [verb for verb in verbs(status) if verb.barred != NOTHING_ASKED]
     items += [
         Separator(),
         Item("Window", OpenWindow(), key="W"),
@@ -161,20 +164,22 @@ def menu(status: AgentStatus | None, say: Say, last_words: Sequence[str] = ()) -
 
 
 def verbs(status: AgentStatus | None) -> tuple[Item, ...]:
-    """What can be asked of the agent in this state, as menu and window both offer it."""
+    """What can be asked of the agent: the same lines in every state, so that no button moves.
+
+    Of these the menu leaves out a Resume that would end nothing.
+    """
     if status is None:
         return (Item("Start it again", StartAgent(), key="S"),)
-    barred = "" if status.may_change else ONLY_LOOK
     asked = status.paused_by_hand or status.finishing or status.lent_until is not None
-    resume = Item(
-        "Resume",
-        Resume(),
-        hint="Ends what you asked for here: jobs run when nobody uses this computer.",
-        key="R",
-    )
     found = (
         Item("Pause", children=PAUSES, hint="Every job here stops at once.", key="P"),
-        *((resume,) if asked or _ejected(status) else ()),
+        Item(
+            "Resume",
+            Resume(),
+            hint="Ends what you asked for here: jobs run when nobody uses this computer.",
+            key="R",
+            barred="" if asked or _ejected(status) else NOTHING_ASKED,
+        ),
         Item(
             "Use this computer while I work",
             children=LOANS,
@@ -196,13 +201,11 @@ def verbs(status: AgentStatus | None) -> tuple[Item, ...]:
             barred="That is asked already." if status.finishing else "",
         ),
     )
-    return tuple(_barred(item, barred) for item in found)
-
-
-def _barred(item: Item, why: str) -> Item:
-    if not why:
-        return item
-    return Item(item.text, item.intent, item.children, item.hint, item.key, why)
+    if status.may_change:
+        return found
+    return tuple(
+        item if item.barred == NOTHING_ASKED else replace(item, barred=ONLY_LOOK) for item in found
+    )
 
 
 def _icon(status: AgentStatus | None) -> tuple[IconName, str]:

@@ -27,7 +27,7 @@ class VerbButtons(QtWidgets.QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
 
     def show_items(self, items: tuple[Item, ...]) -> None:
-        """Offers these from now on; a button that stays keeps its place and the focus."""
+        """Offers these from now on; where they are the same lines, the same buttons."""
         if items == self._items:
             return
         if [_kind(item) for item in items] != [_kind(item) for item in self._items]:
@@ -40,7 +40,6 @@ class VerbButtons(QtWidgets.QWidget):
             button.setAccessibleDescription(words)
 
     def _build(self, items: tuple[Item, ...]) -> None:
-        focused = next((each.text() for each in self.buttons if each.hasFocus()), None)
         for button in self.buttons:
             self._grid.removeWidget(button)
             button.hide()
@@ -48,10 +47,6 @@ class VerbButtons(QtWidgets.QWidget):
         self.buttons = [self._button(item) for item in items]
         for number, button in enumerate(self.buttons):
             self._grid.addWidget(button, number // self._columns, number % self._columns)
-            if button.text() == focused:
-                # What is not shown yet gets no focus.
-                button.show()
-                button.setFocus()
 
     def _button(self, item: Item) -> QtWidgets.QPushButton:
         button = QtWidgets.QPushButton(for_qt(item.text, item.key))

@@ -16,7 +16,7 @@ from fallow.tray.ui.day import DayPicture
 from fallow.tray.ui.pictures import picture
 from fallow.tray.ui.run_rows import RunRows
 from fallow.tray.ui.verb_buttons import VerbButtons
-from fallow.tray.view import Item, Menu, OpenWindow, Separator
+from fallow.tray.view import Item, Menu, OpenWindow, Separator, verbs
 
 TICK_MS = 1000
 
@@ -67,7 +67,7 @@ class Window(QtWidgets.QWidget):
         texts, groups = _parts(menu)
         _say(self._headline, texts[0][:1].upper() + texts[0][1:] if texts else "")
         self._notes = texts[1:] if status is None else list(status.notes)
-        self._verbs.show_items(groups[0])
+        self._verbs.show_items(verbs(status))
         self._others.show_items(
             tuple(item for group in groups[1:] for item in group if item.intent != OpenWindow())
         )
