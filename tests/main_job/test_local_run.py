@@ -190,6 +190,46 @@ def test_after_a_kill_the_next_call_cleans_up(here: Here) -> None:
     assert here.left() == []
 
 
+def test_a_move_that_was_cut_off_is_undone(here: Here) -> None:
+    here.write(jobs("echo kept"))
+    here.run()
+    id = here.attempt("j0")["id"]
+    # As if a second attempt had been killed between the two renames of its commit.
+    staging = here.out / ".staging"
+    staging.mkdir()
+    (here.out / "ana" / "b" / "j0").rename(staging / f"{id[:-1]}2.old")
+    (staging / f"{id[:-1]}2.new").mkdir()
+    assert here.run()["unchanged"] == 1
+    assert here.text("j0/stdout.txt") == "kept\n"
+    assert not staging.exists()
+
+
+def test_nobodys_own_files_are_replaced(here: Here) -> None:
+    mine = here.out / "ana" / "b" / "j0"
+    mine.mkdir(parents=True)
+    (mine / "thesis.tex").write_text("years of work")
+    here.write(jobs("true"))
+    done = here.account.run("run", here.file, "--output", here.out)
+    assert done.code == 1
+    assert "'thesis.tex' in it is not Fallow's" in done.err
+    assert os.listdir(mine) == ["thesis.tex"]
+    (mine / "thesis.tex").rename(here.folder / "thesis.tex")
+    assert here.run()["code"] == 0
+    # Nor what somebody made of a result, when that has to be made again.
+    (mine / "plot.png").write_text("a picture")
+    assert here.run()["unchanged"] == 1
+    here.write(jobs("false"))
+    assert here.account.run("run", here.file, "--output", here.out).code == 1
+    assert (mine / "plot.png").exists()
+
+
+def test_a_job_that_needs_a_gpu_is_refused_where_there_is_none(here: Here) -> None:
+    here.write(jobs("true").replace("cpus: 1", "cpus: 1, gpus: 99"))
+    done = here.account.run("run", here.file, "--output", here.out)
+    assert done.code == 1
+    assert "A job asks for 99 GPUs" in done.err
+
+
 def test_two_at_once_into_one_place_are_refused(here: Here) -> None:
     here.write(jobs("sleep 977"))
     process = here.start()

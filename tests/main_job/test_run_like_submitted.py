@@ -6,13 +6,15 @@ Apart from when and where it ran: times, computers, and the batch's own number i
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from main_job.conftest import Coordinator
+from main_job.apptainer_stand_in import install, make_image
+from main_job.conftest import Account, Coordinator
 from main_job.real import Group
+from main_job.workstation import FREE_DESK, Workstation
 
 COMMANDS = """
 meta: {namespace: ana, batch_name: b}
@@ -131,3 +133,48 @@ def test_the_same_results(group: Group, tmp_path: Path, text: str, jobs: int) ->
     assert {name: run_here[name] for name in pulled} == pulled
     # Earlier attempts stay with the coordinator.
     assert all(".attempts" in name for name in set(run_here) - set(pulled))
+
+
+IMAGE = """
+meta: {namespace: ana, batch_name: b}
+apptainer:
+  initialize:
+    sif: {path: solver.sif}
+    required_files: [mesh.txt]
+    required_mounts: [/scratch, {path: MINE, alias: /mine}]
+  jobs:
+    - {name: job_1, required_files: [{path: cases/100.json, alias: case.json}]}
+    - {name: job_2}
+resources: {cpus: 1}
+"""
+INSIDE = """
+set -e
+cat /input/mesh.txt /mine/table.txt > /distribute_save/read.txt
+cat /input/case.json; echo "$1 $FALLOW_JOB"; echo x > /scratch/x
+"""
+
+
+def test_an_image_has_the_same_results_too(
+    coordinator: Coordinator,
+    new_workstation: Callable[..., Workstation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the stand-in for apptainer, which enforces what the real one does."""
+    monkeypatch.setenv("PATH", f"{install(tmp_path / 'bin')}:{os.environ['PATH']}")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "table.txt").write_text("a table of my own\n")
+    with Group(coordinator) as group:
+        file = group.write(IMAGE.replace("MINE", str(mine)), **FILES)
+        make_image(file.parent / "solver.sif", INSIDE)
+        person = Account(tmp_path / "person", None)
+        here = person.run("run", file, "--output", tmp_path / "here")
+        new_workstation("ws1", f'{FREE_DESK}[jobs]\nnice = 0\nread_only = ["{mine}"]\n')
+        there = coordinator.verbs.run("submit", file, "--wait")
+    assert (here.code, there.code) == (4, 4), (here.err, there.err)
+    host = os.uname().nodename.partition(".")[0]
+    run_here = tree(tmp_path / "here" / "ana" / "b", host)
+    assert run_here == tree(coordinator.results / "ana" / "b", "ws1")
+    assert run_here["job_1/read.txt"] == b"a mesh\na table of my own\n"
+    assert run_here["job_1/stdout.txt"] == b'{"re": 100}1 job_1\n'

@@ -1,7 +1,10 @@
 """Which job is next on one computer: room, order, further tries, giving up."""
 
+import pytest
+
 from fallow.coordinator.local_queue import LocalQueue, Room, Slot, notes, slot_for
 from fallow.shared.batch import Batch, Meta, OnFailure, Resources
+from fallow.shared.errors import FallowError
 
 NO = OnFailure()
 GIB = 1 << 30
@@ -49,6 +52,19 @@ def test_what_the_user_says_goes_before_the_processors() -> None:
 def test_one_job_always_runs() -> None:
     queue = LocalQueue(range(2), Room(1, GIB), NO)
     assert started(queue, Slot(9, 9 * GIB)) == [0]
+
+
+def test_no_gpu_is_shared_whatever_the_user_says() -> None:
+    queue = LocalQueue(range(5), Room(8, GIB, 4, gpus=2), NO)
+    assert slot_for(Resources(gpus=1), Room(8, GIB, gpus=2)) == Slot(8, None, 1)
+    assert started(queue, Slot(1, None, 1)) == [0, 1]
+
+
+def test_more_gpus_than_there_are_cannot_be() -> None:
+    batch = Batch(meta=Meta(namespace="a", batch_name="b"))
+    with pytest.raises(FallowError, match="A job asks for 1 GPU"):
+        notes(batch, [Resources(), Resources(gpus=1)], Room(4, GIB))
+    assert notes(batch, [Resources(gpus=1)], Room(4, GIB, gpus=1)) == []
 
 
 def test_a_failed_job_waits_twice_as_long_each_time() -> None:

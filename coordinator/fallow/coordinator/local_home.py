@@ -31,12 +31,13 @@ def default_parent() -> Path:
 class LocalHome:
     """One local run's folder, this process's own as long as it is open.
 
-    FallowError when another process runs the same batch into the same place, or the disk refuses.
+    `word` is the same for every run into the same place. FallowError when another process runs the
+    same batch into the same place, or the disk refuses.
     """
 
     def __init__(self, parent: Path, results: Path) -> None:
-        word = hashlib.sha256(os.fsencode(results)).hexdigest()[:16]
-        self.folder_of_all = parent / word
+        self.word = hashlib.sha256(os.fsencode(results)).hexdigest()[:16]
+        self.folder_of_all = parent / self.word
         with on_this_disk("making a work folder", parent):
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(self.folder_of_all)

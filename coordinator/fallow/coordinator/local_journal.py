@@ -13,7 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from fallow.coordinator.deposits import RECORD
+from fallow.coordinator.manifests import ATTEMPTS
 from fallow.shared.errors import FallowError
+from fallow.shared.work.trees import remove_tree
 
 FOLDER = ".fallow-run"
 
@@ -37,6 +39,10 @@ class _Shown(Struct, frozen=True):
     attempt: int
     succeeded: bool
     outputs: dict[str, _Listed] = {}
+
+
+class _Whose(Struct, frozen=True):
+    job: str
 
 
 class Journal:
@@ -74,6 +80,22 @@ class Journal:
         shown = self._shown(job)
         return 0 if shown is None else shown.attempt
 
+    def foreign(self, job: str) -> str | None:
+        """A file in the job's folder that no run of ours has put there, None when all are ours."""
+        folder = self._results / job
+        if not folder.is_dir():
+            return None
+        shown = self._shown(job)
+        known = {RECORD, *shown.outputs} if shown is not None else set()
+        for place, folders, names in os.walk(folder):
+            if shown is not None and Path(place) == folder and ATTEMPTS in folders:
+                folders.remove(ATTEMPTS)
+            for name in names:
+                path = str((Path(place) / name).relative_to(folder))
+                if path not in known:
+                    return path
+        return None
+
     def add(self, success: Success) -> None:
         """Note a success that is in the results; FallowError when it cannot be written."""
         self._known[success.job] = success
@@ -91,6 +113,26 @@ class Journal:
             return msgspec.json.decode((self._results / job / RECORD).read_bytes(), type=_Shown)
         except (OSError, msgspec.MsgspecError):
             return None
+
+
+def put_back(staging: Path, uid: str, batch: Path) -> None:
+    """Undo what a run that was killed had half moved; `uid` is what its attempts begin with."""
+    for left in sorted(staging.glob(f"{uid}-*")):
+        try:
+            job = msgspec.json.decode((left / RECORD).read_bytes(), type=_Whose).job
+        except (OSError, msgspec.MsgspecError):
+            job = ""
+        place = batch / job
+        if job and left.suffix == ".old" and place.parent == batch and not place.exists():
+            left.rename(place)
+            continue
+        earlier = left / ATTEMPTS
+        if left.suffix == ".old" and job and earlier.is_dir():
+            (place / ATTEMPTS).mkdir(exist_ok=True)
+            for attempt in os.listdir(earlier):
+                if not (place / ATTEMPTS / attempt).exists():
+                    (earlier / attempt).rename(place / ATTEMPTS / attempt)
+        remove_tree(left)
 
 
 def _size(path: Path) -> int | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from fallow.shared.batch import Batch, OnFailure, Resources
+from fallow.shared.errors import FallowError
 from fallow.shared.units import format_size
 
 
@@ -20,13 +21,15 @@ class Room(Struct, frozen=True):
     cpus: int
     memory: int
     side_by_side: int | None = None
+    gpus: int = 0
 
 
 class Slot(Struct, frozen=True):
-    """What one job gets: processors, and bytes of memory or None for no limit."""
+    """What one job gets: processors, bytes of memory or None for no limit, GPUs."""
 
     cpus: int
     memory: int | None
+    gpus: int = 0
 
 
 def slot_for(wish: Resources, room: Room) -> Slot:
@@ -37,15 +40,21 @@ def slot_for(wish: Resources, room: Room) -> Slot:
     share = max(room.cpus // (room.side_by_side or 1), 1)
     cpus = share if wish.cpus is None else min(wish.cpus, room.cpus)
     memory = None if wish.memory is None else min(wish.memory, room.memory)
-    return Slot(cpus, memory)
+    return Slot(cpus, memory, wish.gpus or 0)
 
 
 def notes(batch: Batch, wishes: Iterable[Resources], room: Room) -> list[str]:
-    """What of the batch does not hold here, one sentence each."""
+    """What of the batch does not hold here, one sentence each; FallowError where it cannot run."""
     cpus = memory = gpus = 0
     for wish in wishes:
         cpus, memory = max(cpus, wish.cpus or 0), max(memory, wish.memory or 0)
         gpus = max(gpus, wish.gpus or 0)
+    if gpus > room.gpus:
+        raise FallowError(
+            f"A job asks for {gpus} GPU{'s' if gpus > 1 else ''}",
+            f"On this computer {room.gpus or 'none'} can be found.",
+            "hand the batch in to a coordinator that has workstations with GPUs",
+        )
     found = []
     if cpus > room.cpus:
         found.append(f"jobs ask for {cpus} processors, and get the {room.cpus} that are here")
@@ -85,6 +94,8 @@ class LocalQueue:
         """Whether there is room for it beside what runs."""
         if not self._running:
             return True
+        if slot.gpus + sum(each.gpus for each in self._running.values()) > self._room.gpus:
+            return False
         if self._room.side_by_side is not None:
             return len(self._running) < self._room.side_by_side
         cpus = sum(each.cpus for each in self._running.values())

@@ -5,13 +5,12 @@ their tree. Opposite: `server` and an agent together; what is between those two 
 """
 
 import contextlib
+import functools
 import getpass
 import hashlib
 import logging
 import os
-import secrets
 import signal
-import string
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -31,14 +30,15 @@ from fallow.coordinator.archive import (
 from fallow.coordinator.deposits import Deposit, Deposited, Unusable
 from fallow.coordinator.local_carrier import LocalCarrier, Moved
 from fallow.coordinator.local_home import LocalHome, default_parent
-from fallow.coordinator.local_journal import Journal, Success
-from fallow.coordinator.local_queue import LocalQueue, Room, slot_for
+from fallow.coordinator.local_journal import Journal, Success, put_back
+from fallow.coordinator.local_queue import LocalQueue, Room, notes, slot_for
 from fallow.coordinator.local_words import (
     Began,
     Building,
     Built,
     Counted,
     Fact,
+    GaveUp,
     NotDone,
     Over,
     Summary,
@@ -56,7 +56,8 @@ from fallow.shared.loop import Loop
 from fallow.shared.runs import Exited, Stopped
 from fallow.shared.sweep import Expansion
 from fallow.shared.work import build as builds
-from fallow.shared.work import ground, machine, orders, phases, run, run_words
+from fallow.shared.work import gpu_tools, ground, machine, orders, phases, run, run_words
+from fallow.shared.work.gpus import Gpu
 from fallow.shared.work.phases import Run
 from fallow.shared.work.sandbox import probe
 from fallow.shared.work.settings import Jobs
@@ -92,7 +93,19 @@ class Interrupted(Exception):
 
 def room_here(side_by_side: int | None = None) -> Room:
     """What this computer has for jobs."""
-    return Room(machine.physical_cores(), machine.total_memory(), side_by_side)
+    cores, memory = machine.physical_cores(), machine.total_memory()
+    return Room(cores, memory, side_by_side, len(gpus_here()))
+
+
+@functools.cache
+def gpus_here() -> tuple[Gpu, ...]:
+    """Asked once: the vendors' tools are slow."""
+    return gpu_tools.find()
+
+
+def notes_here(batch: Batch, expansion: Expansion) -> list[str]:
+    """What of the batch does not hold here; FallowError where it cannot run at all."""
+    return notes(batch, map(expansion.resources, range(len(expansion))), room_here())
 
 
 def run_here(
@@ -137,7 +150,6 @@ class LocalRun:
         self._room = room
         self._say = tell
         self._clock = clock or SystemClock()
-        self._uid = "".join(secrets.choice(string.ascii_lowercase) for _ in range(8))
         self._owner = _owner()
         self._host = machine.own_name()
         self._output = output
@@ -155,6 +167,7 @@ class LocalRun:
         self._facts: deque[Happened] = deque()
         self._asleep = slept()
         self._home = LocalHome(home, self._tree.absolute())
+        self._uid = self._home.word
         try:
             self._set_up(gathered)
         except BaseException:
@@ -168,7 +181,11 @@ class LocalRun:
         )
         ability, groups = probe(), ground.probe()
         # One's own jobs on one's own account: where nothing can hide it from them, they run too.
-        jobs = Jobs(sandbox="none" if ability.kind == "none" else "auto", nice=0)
+        jobs = Jobs(
+            sandbox="none" if ability.kind == "none" else "auto",
+            read_only=_mounts(self._batch),
+            nice=0,
+        )
         in_place = ability.kind == "none"
         self._work = Workload(in_place, frozen=False)
         cache, self._spool = BlobStore(folder / "cache", durable=False), Spool(folder / "spool")
@@ -185,11 +202,13 @@ class LocalRun:
             tell=lambda attempt, fact: self._facts.append((attempt, fact)),
             ground=groups,
             cores=machine.cores(),
+            gpus=gpus_here(),
         )
         self._carrier = LocalCarrier(gathered.files, cache, self._loop.post)
         self._bench.deliveries.carry_with(self._carrier)
         try:
             self._results = Results(self._output, self._spool.blobs)
+            put_back(self._output / _STAGING, self._uid, self._tree)
         except OSError as error:
             raise _cannot_write(self._output, error) from None
         self._archive = Archive(self._results, self._loop.post)
@@ -198,12 +217,13 @@ class LocalRun:
 
     def run(self) -> Summary:
         """Run what has not succeeded yet; Interrupted after a signal, when nothing is left."""
-        wanted = [index for index in range(len(self._expansion)) if not self._is_done(index)]
-        self._unchanged = len(self._expansion) - len(wanted)
-        self._say(Counted(len(self._expansion), self._unchanged))
-        self._queue = LocalQueue(wanted, self._room, self._batch.on_failure)
         self._archive.start()
         try:
+            wanted = [index for index in range(len(self._expansion)) if not self._is_done(index)]
+            self._refuse_to_overwrite(wanted)
+            self._unchanged = len(self._expansion) - len(wanted)
+            self._say(Counted(len(self._expansion), self._unchanged))
+            self._queue = LocalQueue(wanted, self._room, self._batch.on_failure)
             with self._told_by_signals():
                 if wanted:
                     self._start_jobs()
@@ -246,6 +266,17 @@ class LocalRun:
 
     def _is_done(self, index: int) -> bool:
         return self._journal.holds(self._expansion.name(index), self._digest(index))
+
+    def _refuse_to_overwrite(self, wanted: list[int]) -> None:
+        """A job's folder is replaced as a whole: nobody's own files may be in it."""
+        for index in wanted:
+            job = self._expansion.name(index)
+            found = self._journal.foreign(job)
+            if found is not None:
+                raise FallowError(
+                    f"{self._tree / job} would be replaced, and {found!r} in it is not Fallow's",
+                    hint="move that file elsewhere, or choose another --output",
+                )
 
     def _digest(self, index: int) -> str:
         spec = self._specs.job(index, "", 1, None)
@@ -446,9 +477,10 @@ class LocalRun:
         self._happened(attempt, event)
 
     def _give_up(self, why: str) -> None:
-        for index in self._queue.give_up():
-            job = self._expansion.name(index)
-            self._not_done.append(NotDone(job, "not_run", why))
+        names = [self._expansion.name(index) for index in self._queue.give_up()]
+        self._not_done += [NotDone(name, "not_run", why) for name in names]
+        if names:
+            self._say(GaveUp(len(names), why))
 
     # --- the end before its time ---
 
@@ -463,6 +495,15 @@ class LocalRun:
         for attempt in self._work.everything():
             if attempt not in self._work.runs or phases.needs_slot(self._work.runs[attempt]):
                 self._do(self._work.happened(attempt, run_words.Withdrawn("kill", 0.0), now))
+
+
+def _mounts(batch: Batch) -> tuple[str, ...]:
+    """The folders of this computer that containers see: one's own batch may name any."""
+    if batch.apptainer is None:
+        return ()
+    lists = [batch.apptainer.initialize.required_mounts]
+    lists += [job.required_mounts for job in batch.apptainer.jobs]
+    return tuple({each.path: None for mounts in lists for each in mounts if each.alias is not None})
 
 
 def _unfinished(state: builds.State) -> bool:

@@ -44,7 +44,14 @@ class Over(Struct, frozen=True):
     again: bool = False
 
 
-Fact: TypeAlias = Counted | Building | Built | Began | Over
+class GaveUp(Struct, frozen=True):
+    """So many jobs will not be run at all; `why` is one sentence."""
+
+    jobs: int
+    why: str
+
+
+Fact: TypeAlias = Counted | Building | Built | Began | Over | GaveUp
 
 
 class NotDone(Struct, frozen=True):

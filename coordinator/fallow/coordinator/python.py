@@ -7,13 +7,14 @@ say the same to a person at a terminal.
 import contextlib
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Self
 
 from fallow.coordinator import local_run
 from fallow.coordinator.client import Client
 from fallow.coordinator.handing_in import hand_in
-from fallow.coordinator.local_words import Began, Counted, Fact, Over
+from fallow.coordinator.local_words import Began, Counted, Fact, GaveUp, Over
 from fallow.coordinator.python_progress import Show, progress
 from fallow.coordinator.python_results import JobResult, NoSuchJob, Results
 from fallow.shared.batch import Batch
@@ -43,6 +44,8 @@ def run(
     """See `Batch.run`; `home` is where it works, None: in the user's cache."""
     batch, expansion = check_made(batch)
     gathered = gather(batch, expansion, Path(folder))
+    for note in local_run.notes_here(batch, expansion):
+        warnings.warn(note, stacklevel=3)
     with _shown(batch, progress) as show:
         try:
             summary = local_run.run_here(
@@ -175,6 +178,9 @@ class _Counting:
                 counts["running" if job in self._running else "queued"] -= 1
                 self._running.discard(job)
                 counts["queued" if again else how.replace("_", " ")] += 1
+            case GaveUp(jobs):
+                counts["queued"] -= jobs
+                counts["not run"] += jobs
             case _:
                 pass
         self._show(counts)

@@ -17,6 +17,7 @@ from fallow.coordinator.local_words import (
     Built,
     Counted,
     Fact,
+    GaveUp,
     Over,
     Summary,
 )
@@ -58,7 +59,7 @@ def run(file: Path, output: Path, jobs: int | None, as_json: bool) -> None:
     have the same layout. The same command again goes on where it was cut off: what has succeeded
     and is unchanged is not run again. Ctrl-C ends every job.
     """
-    from fallow.coordinator import local_queue, local_run
+    from fallow.coordinator import local_run
     from fallow.shared.inputs import gather
 
     loaded = batchfile.load(file)
@@ -67,9 +68,7 @@ def run(file: Path, output: Path, jobs: int | None, as_json: bool) -> None:
             gathered = gather(loaded.batch, loaded.expansion, loaded.folder, moved)
     except BatchError as error:
         raise loaded.locate(error) from None
-    room = local_run.room_here(jobs)
-    wishes = map(loaded.expansion.resources, range(len(loaded.expansion)))
-    for note in local_queue.notes(loaded.batch, wishes, room):
+    for note in local_run.notes_here(loaded.batch, loaded.expansion):
         click.echo(f"warning: {note}", err=True)
     meta = loaded.batch.meta
     with Shown(f"{meta.namespace}:{meta.batch_name}", quiet=as_json) as shown:
@@ -138,6 +137,9 @@ class Shown:
                 self._running.pop(job, None)
                 self._over += not again
                 self._ended(job, how, why, seconds, again)
+            case GaveUp(jobs, why):
+                self._over += jobs
+                self._line(f"{jobs} jobs are not run: {why}")
         if self._bar is not None:
             names = ", ".join(list(self._running)[:3])
             more = f" and {len(self._running) - 3} more" if len(self._running) > 3 else ""
