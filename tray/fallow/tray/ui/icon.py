@@ -53,8 +53,9 @@ class TrayIcon(QtCore.QObject):
             self._icon.setToolTip(menu.tooltip)
 
     def balloon(self, title: str, text: str, kind: QtWidgets.QSystemTrayIcon.MessageIcon) -> None:
-        """Says this beside the icon, where there is one."""
-        if self._icon is not None:
+        """Says this beside the icon, where the icon has a place on the screen."""
+        # A StatusNotifier icon has none: there Qt would put the text into the tooltip.
+        if self._icon is not None and not self._icon.geometry().isNull():
             self._icon.showMessage(title, text, kind)
 
     def _look(self) -> None:
