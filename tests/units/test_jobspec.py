@@ -4,22 +4,49 @@ import msgspec
 import pytest
 
 from fallow.shared.batch import (
+    Apptainer,
+    ApptainerInitialize,
+    ApptainerJob,
     Batch,
+    Checkpoint,
     Command,
     CommandInitialize,
     CommandJob,
     File,
     Line,
     Meta,
+    OnOwnerReturn,
     Python,
     PythonInitialize,
     PythonJob,
+    Resources,
     Sweep,
 )
+from fallow.shared.batch import Limits as BatchLimits
 from fallow.shared.errors import BatchError
-from fallow.shared.jobspec import Specifications, check_contents, paths, specify
-from fallow.shared.messages import Argv, BuildSpec, Content, Input, JobSpec, Script, Shell
+from fallow.shared.ids import AttemptId
+from fallow.shared.jobspec import (
+    Specifications,
+    check_contents,
+    check_sendable,
+    paths,
+    specify,
+)
+from fallow.shared.messages import (
+    Argv,
+    Assign,
+    BuildSpec,
+    Container,
+    Content,
+    Input,
+    JobSpec,
+    Mount,
+    Script,
+    Shell,
+    encode,
+)
 from fallow.shared.sweep import Expansion
+from fallow.shared.transport.settings import Limits
 
 META = Meta(namespace="ana", batch_name="b1")
 
@@ -110,6 +137,56 @@ def test_a_job_of_the_command_kind() -> None:
         shared=(Input("src/a.f90", "hash of a", 1),),
         inputs=(Input("case.json", "hash of 2", 1),),
     )
+
+
+def test_a_job_of_the_apptainer_kind() -> None:
+    batch = Batch(
+        meta=Meta(namespace="ana", batch_name="b1", capabilities=("gpu",)),
+        apptainer=Apptainer(
+            initialize=ApptainerInitialize(
+                sif=File("solver.sif"),
+                required_files=(File("mesh.h5"),),
+                required_mounts=(File("/output"), File("/data/t", "/tables")),
+            ),
+            jobs=(
+                ApptainerJob(
+                    name="one",
+                    required_files=(File("1.json", "case.json"),),
+                    required_mounts=(File("/more"),),
+                ),
+            ),
+        ),
+        limits=BatchLimits(run_time=60.0),
+        on_owner_return=OnOwnerReturn(do="evict"),
+        checkpoint=Checkpoint(files=("c/",)),
+        resources=Resources(disk=5),
+    )
+    contents = {"solver.sif": (held("sif"),), "mesh.h5": (held("m"),), "1.json": (held("1"),)}
+    assert specify(batch, Expansion(batch), contents, 0, "ana", 8, None) == JobSpec(
+        namespace="ana",
+        batch="b1",
+        job="one",
+        owner="ana",
+        action=Container(
+            "hash of sif",
+            3,
+            ("8",),
+            (Mount("", "/output"), Mount("/data/t", "/tables"), Mount("", "/more")),
+        ),
+        cpus=8,
+        shared=(Input("mesh.h5", "hash of m", 1),),
+        inputs=(Input("case.json", "hash of 1", 1),),
+        gpus=1,
+        disk=5,
+        run_time=60.0,
+        on_owner_return=OnOwnerReturn(do="evict"),
+        checkpoint=Checkpoint(files=("c/",)),
+    )
+    places = paths(batch, Expansion(batch))
+    assert places["solver.sif"] == ("apptainer", "initialize", "sif")
+    folder = {**contents, "solver.sif": (held("x", "x"),)}
+    with pytest.raises(BatchError, match="is a folder; an image file is needed"):
+        check_contents(batch, Expansion(batch), folder)
 
 
 def test_a_list_is_a_program_and_its_arguments() -> None:
@@ -231,3 +308,31 @@ def test_a_spec_crosses_the_wire() -> None:
     for index in (0, 1):
         spec = jobs.job(index, "ana", 8, None)
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(spec), type=JobSpec) == spec
+
+
+def folder_of(count: int) -> tuple[Content, ...]:
+    return tuple(Content(f"{number:050}", "a" * 64, 1) for number in range(count))
+
+
+@pytest.mark.parametrize(("count", "refused"), [(250_000, False), (360_000, True)])
+def test_a_job_whose_inputs_are_too_many_for_a_message(count: int, refused: bool) -> None:
+    command = Command(
+        initialize=CommandInitialize(required_files=(File("a"),)),
+        run="./x",
+        required_files=(File("b"),),
+        jobs=(CommandJob(name="j"), CommandJob(name="k", required_files=(File("c"),))),
+    )
+    batch = batch_of(command)
+    half = folder_of(count // 2)
+    contents = {"a": half, "b": (held("b"),), "c": half}
+    check_contents(batch, Expansion(batch), contents)
+    spec = specify(batch, Expansion(batch), contents, 1, "ana", 1, None)
+    sent = len(encode(Assign(1, AttemptId("b1", 0, 1), spec)))
+    if not refused:
+        check_sendable(batch, Expansion(batch), contents)
+        return
+    with pytest.raises(BatchError, match=r"Job 'k' has 360,001 input files") as caught:
+        check_sendable(batch, Expansion(batch), contents)
+    assert "tar" in caught.value.hint
+    # So that the rule is on the safe side, and not far from what is possible.
+    assert Limits().frame_bytes * 0.7 < sent < Limits().frame_bytes

@@ -15,7 +15,7 @@ from fallow.coordinator.world import World, group_of, kind_of
 from fallow.shared.checks import check
 from fallow.shared.errors import BatchError, FallowError, Refused
 from fallow.shared.ids import JobId
-from fallow.shared.jobspec import check_contents
+from fallow.shared.jobspec import check_contents, check_sendable
 from fallow.shared.messages import ClientReply, Failed, Need, Submit, Submitted
 from fallow.shared.moments import Moment
 from fallow.shared.sweep import Expansion
@@ -53,6 +53,7 @@ def _submit(world: World, event: Submission, now: Moment) -> ClientReply:
     expansion = check(request.batch)
     _check_hashes(request)
     check_contents(request.batch, expansion, request.contents)
+    check_sendable(request.batch, expansion, request.contents)
     _refuse_taken(world, meta.namespace, meta.batch_name)
     after = following.resolve(world, request.batch.after)
     record = BatchRecord(

@@ -17,7 +17,7 @@ from fallow.shared.aliases import Place
 from fallow.shared.batch import Batch
 from fallow.shared.errors import BatchError
 from fallow.shared.ids import relative_path_problem
-from fallow.shared.jobspec import check_contents, paths
+from fallow.shared.jobspec import check_contents, check_sendable, paths
 from fallow.shared.messages import Content
 from fallow.shared.sweep import Expansion
 
@@ -65,6 +65,7 @@ def gather(
             held.append(Content(below, content.hash, content.size, content.executable))
         contents[path] = tuple(held)
     check_contents(batch, expansion, contents)
+    check_sendable(batch, expansion, contents)
     return Gathered(contents, files)
 
 

@@ -33,6 +33,9 @@ _SINGLE: Mapping[str | int, str] = {
     "sif": "an image file",
 }
 
+_LONGEST_LIST = 56 << 20
+"""Bytes; a message has 64 MiB (`transport.settings`), and a job more to say than its inputs."""
+
 Contents: TypeAlias = Mapping[str, Sequence[Content]]
 """What is behind each input path of a batch, by the path as the batch has it."""
 
@@ -193,6 +196,44 @@ def check_contents(batch: Batch, expansion: Expansion, contents: Contents) -> No
             other = kept.get(alias_of(file), file.path)
             if other != file.path:
                 _check_cover(contents, other, file, expansion.name(index))
+
+
+def check_sendable(batch: Batch, expansion: Expansion, contents: Contents) -> None:
+    """Refuse a job with so many inputs that the list of them is more than one message; BatchError.
+
+    `contents` have passed `check_contents`.
+    """
+    bytes_of = {path: sum(map(_listed, content)) for path, content in contents.items()}
+    if sum(bytes_of.values()) <= _LONGEST_LIST // 2:
+        return
+    shared = sum(_bytes_as_input(file, contents, bytes_of) for file in _initial(batch))
+    for index in range(len(expansion)):
+        files = expansion.files(index)
+        found = shared + sum(_bytes_as_input(file, contents, bytes_of) for file in files)
+        if found > _LONGEST_LIST:
+            count = sum(len(contents[file.path]) for file in (*_initial(batch), *files))
+            raise BatchError(
+                f"Job {expansion.name(index)!r} has {count:,} input files, which are too many",
+                f"Their list alone is {found >> 20} MiB; {_LONGEST_LIST >> 20} MiB can be sent.",
+                "pack them into one file, such as a tar, and unpack it in the job",
+                path=(*_place_of(batch), "required_files"),
+            )
+
+
+def _bytes_as_input(file: File, contents: Contents, bytes_of: Mapping[str, int]) -> int:
+    return bytes_of[file.path] + len(contents[file.path]) * len(alias_of(file).encode())
+
+
+def _listed(content: Content) -> int:
+    """About the bytes that one input is in a message: its hash, its keys and its place."""
+    return 128 + len(content.below.encode("utf-8", "surrogateescape"))
+
+
+def _place_of(batch: Batch) -> Place:
+    for kind in ("python", "apptainer"):
+        if getattr(batch, kind) is not None:
+            return (kind, "initialize")
+    return ("command",)
 
 
 def _initial(batch: Batch) -> tuple[File, ...]:
