@@ -1,4 +1,4 @@
-"""10,000 jobs handed in by the command a person types, as a sweep and written out.
+"""10,000 jobs checked and handed in by the command a person types, as a sweep and written out.
 
 The floors are what no Python program of this kind can do without: starting with ZeroMQ and msgspec,
 and reading the file with PyYAML's C loader.
@@ -23,6 +23,22 @@ print(time.perf_counter() - start)
 """
 
 
+_PEAK = """
+import sys
+from pathlib import Path
+from fallow.shared import batchfile
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1000
+
+before = peak()
+loaded = batchfile.load(Path(sys.argv[1]))
+assert len(loaded.expansion) == int(sys.argv[2])
+print(peak() - before)
+"""
+
+
 def python(*words: str) -> tuple[float, str]:
     """Seconds of a whole Python program, and what it printed."""
     start = time.perf_counter()
@@ -31,6 +47,7 @@ def python(*words: str) -> tuple[float, str]:
 
 
 def rows() -> Iterator[Row]:
+    yield from _without_a_coordinator()
     with Group() as group:
         group.serve()
         sweep = group.write("sweep.yaml", sweep_of("sweep", JOBS))
@@ -67,4 +84,39 @@ def rows() -> Iterator[Row]:
             aim=3.0,
             floor=tuple(floor),
             floor_name="PyYAML's C loader on the same file",
+        )
+
+
+def _without_a_coordinator() -> Iterator[Row]:
+    with Group() as group:
+        sweep = group.write("sweep.yaml", sweep_of("sweep", JOBS))
+        listed = group.write("listed.yaml", written_out("listed", JOBS))
+        group.run("coordinator", "--help")
+        floor, helped, dry, peaks = [], [], [], []
+        for _ in range(ROUNDS):
+            floor.append(python("-c", "import click")[0])
+            helped.append(1000 * group.timed("coordinator", "--help"))
+            dry.append(group.timed("coordinator", "submit", str(sweep), "--dry-run"))
+            peaks.append(float(python("-c", _PEAK, str(listed), str(JOBS))[1]))
+        yield Row(
+            name="coordinator --help, whole command",
+            unit="ms",
+            values=tuple(helped),
+            first=120,
+            floor=tuple(1000 * each for each in floor),
+            floor_name="Python with click",
+        )
+        yield Row(
+            name=f"dry run of a sweep of {JOBS:,} jobs, whole command",
+            unit="s",
+            values=tuple(dry),
+            first=0.5,
+            floor=tuple(floor),
+            floor_name="Python with click",
+        )
+        yield Row(
+            name=f"memory to check {JOBS:,} jobs written out, at its peak",
+            unit="MB",
+            values=tuple(peaks),
+            first=100,
         )
