@@ -14,9 +14,10 @@ from fallow.shared.blobs import BlobStore
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Argv, BuildSpec, Input, JobSpec, Tail
 from fallow.shared.runs import Exited
-from fallow.shared.transfer import NotMoved
+from fallow.shared.transfer import Delivered, NotMoved
 from fallow.shared.work import files, run_words
 from fallow.shared.work.build import build_id
+from fallow.shared.work.deliveries import Deliveries
 from fallow.shared.work.sandbox import SandboxAbility
 from fallow.shared.work.settings import Jobs
 from fallow.shared.work.spool import Spool
@@ -26,7 +27,7 @@ from fallow.tray.records import Records
 from waiting import wait_until
 
 EMPTY = hashlib.sha256(b"").hexdigest()
-ONE, TWO = AttemptId("abcd1234", 0, 1), AttemptId("abcd1234", 1, 1)
+ONE, TWO, THREE, FOUR = (AttemptId("abcd1234", index, 1) for index in range(4))
 
 
 class Carried:
@@ -34,12 +35,13 @@ class Carried:
 
     def __init__(self) -> None:
         self.cancelled: list[str] = []
+        self.asked: list[str] = []
 
     def download(self, hash: str, size: int) -> None:
-        pass
+        self.asked.append(hash)
 
     def upload(self, hash: str, size: int, path: Path | None = None) -> None:
-        pass
+        self.asked.append(hash)
 
     def cancel(self, hash: str) -> None:
         self.cancelled.append(hash)
@@ -230,3 +232,40 @@ def test_an_output_that_is_refused_is_looked_at_once(desk: Bench, spoiled: bool)
     else:
         desk.bench.close()
     assert [type(fact) for _, fact in desk.facts] == [run_words.Damaged] * spoiled
+
+
+def test_from_a_desk_in_use_nothing_moves_but_a_checkpoint() -> None:
+    carrier, told = Carried(), []
+    here = Deliveries(Nothing(), Nothing(), lambda attempt, fact: told.append((attempt, fact)))
+    here.carry_with(carrier)
+    here.fetch(ONE, {"in": 5}, True)
+    here.upload(TWO, {"out": 5, "both": 1})
+    assert carrier.asked == ["in", "out", "both"]
+    carrier.asked.clear()
+    here.upload(THREE, {"saved": 5, "both": 1}, urgent=True)
+    here.move_only_urgent(True)
+    assert carrier.cancelled == ["in", "out"]
+    carrier.asked.clear()
+    here.offer_again()
+    here.fetch(THREE, {"in too": 1}, True)
+    here.upload(FOUR, {"out too": 1})
+    assert carrier.asked == ["saved", "both"]
+    here.moved(Delivered("saved"))
+    here.moved(Delivered("both"))
+    assert told == [(THREE, run_words.Uploaded())]
+    carrier.asked.clear()
+    here.move_only_urgent(False)
+    assert carrier.asked == ["in", "in too", "out", "out too"]
+
+
+class Nothing(BlobStore):
+    """A store that has none of the blobs it is asked for."""
+
+    def __init__(self) -> None:
+        pass
+
+    def has(self, hash: str) -> bool:
+        return False
+
+    def path(self, hash: str) -> Path:
+        return Path("/nowhere") / hash
