@@ -15,8 +15,7 @@ from pytestqt.qtbot import QtBot
 from desktop.agent_end import AgentEnd
 from fallow.tray import autostart, habits, local
 from fallow.tray.habits import Habits
-from fallow.tray.ui.preferences import Preferences
-from fallow.tray.view import ONLY_LOOK
+from fallow.tray.ui.preferences import THEIRS, Preferences
 
 PATIENCE = 30_000
 Key = QtCore.Qt.Key
@@ -154,7 +153,7 @@ def test_what_means_nothing_is_refused_at_its_field(
 def test_who_may_only_look_cannot_type(qtbot: QtBot, agent: AgentEnd) -> None:
     agent.writable = False
     window = shown(qtbot, agent.data_dir)
-    assert ONLY_LOOK in said(window)
+    assert THEIRS in said(window)
     assert not combo(window, "The desk is free after").isEnabled()
     assert box(window, "Show notifications").isEnabled(), "that is this person's own"
 

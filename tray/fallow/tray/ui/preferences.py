@@ -18,7 +18,8 @@ from fallow.tray.habits import Habits
 from fallow.tray.ui.asking import Asking
 from fallow.tray.ui.fields import FieldRow
 from fallow.tray.ui.pictures import picture
-from fallow.tray.view import ONLY_LOOK
+
+THEIRS = "The rules of this computer are its administrators' to change."
 
 
 class Preferences(QtWidgets.QWidget):
@@ -121,7 +122,7 @@ class Preferences(QtWidgets.QWidget):
         # As it is shown, so that nothing counts as changed that only reads differently.
         self._before = self._now()
         self._file.setText(f"The rules of this computer are kept in {path}")
-        self._say("" if writable else ONLY_LOOK)
+        self._say("" if writable else THEIRS)
         self._save.setEnabled(True)
 
     def _refused(self, error: FallowError) -> None:
