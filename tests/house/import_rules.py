@@ -87,16 +87,19 @@ PURE = {
     "fallow.coordinator.report.words",
     "fallow.coordinator.soundness",
     "fallow.coordinator.status",
+    "fallow.coordinator.telling",
     "fallow.coordinator.why",
     "fallow.coordinator.world",
     "fallow.tray",
     "fallow.tray.core",
     "fallow.tray.core_words",
     "fallow.tray.coverage",
+    "fallow.tray.diary",
     "fallow.tray.form",
     "fallow.tray.hours",
     "fallow.tray.lookout",
     "fallow.tray.notices",
+    "fallow.tray.metering",
     "fallow.tray.overview",
     "fallow.tray.presence",
     "fallow.tray.rights",
@@ -142,6 +145,7 @@ VALUE_ONLY = {
     "types",
     "typing",
     "unicodedata",
+    "urllib.parse",  # for taking addresses apart
 }
 CLOCKS = {"now", "today", "utcnow"}
 

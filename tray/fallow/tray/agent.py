@@ -9,6 +9,7 @@ Not the decisions (`core`), nor how runs are worked on (`workbench`). Opposite: 
     runs/, builds/    one folder each, see `files`
     cache/            inputs, by hash           spool/        outputs until they are accepted
     booted            the boot in which the cache was last used
+    day.json          what was done in each minute of the last day
 """
 
 import logging
@@ -25,6 +26,7 @@ from fallow.shared.blobs import BlobStore
 from fallow.shared.clock import Clock, SystemClock, boot_id, slept
 from fallow.shared.ids import AttemptId
 from fallow.shared.loop import Loop
+from fallow.shared.moments import Moment
 from fallow.shared.work import build as builds
 from fallow.shared.work import files, ground, machine, phases, run_words
 from fallow.shared.work.build import build_id
@@ -40,15 +42,17 @@ from fallow.tray.answering import Answers
 from fallow.tray.cache import distrust_after_boot, make_room
 from fallow.tray.config import Config
 from fallow.tray.core import Core
+from fallow.tray.diary import Diary
 from fallow.tray.eyes import Eyes
 from fallow.tray.local_server import LocalServer
 from fallow.tray.membership import join, load_membership
+from fallow.tray.metering import Meter, Used
 from fallow.tray.offering import gpus as offered_gpus
 from fallow.tray.offering import settings_of
 from fallow.tray.pausing import pausing
 from fallow.tray.records import Records
 from fallow.tray.settings import Settings
-from fallow.tray.show import Pids, show
+from fallow.tray.show import Outside, Pids, day_state, show
 from fallow.tray.status import AgentStatus
 from fallow.tray.uplink import Uplink
 
@@ -57,6 +61,7 @@ log = logging.getLogger(__name__)
 PROGRESS_EVERY = 3.0
 PUBLISH_EVERY = 0.2
 FLUSH_EVERY = 0.5
+SAVE_DIARY_EVERY = 2  # minutes
 RETRY_UPLOADS_EVERY = 30.0
 LOOK_FOR_ROOM_EVERY = 60.0
 SHORTEST_SLEEP = 1.0
@@ -138,6 +143,8 @@ class Agent:
         )
         self._published_at = now.boot
         self._unpublished = False
+        self._diary = Diary(self._records.load_diary())
+        self._meter = Meter()
         self._asleep = slept()
         self._progress_at = now.boot
         self._retry_at = now.boot
@@ -146,7 +153,7 @@ class Agent:
             agent=os.geteuid(),
             seated=lambda: self._eyes.seated,
             step=self._step,
-            status=lambda: self._status(self._bench.pids),
+            status=self._asked_status,
             file=self._config_file,
             check=self._settings,
             obey=self._obey,
@@ -222,6 +229,7 @@ class Agent:
 
     def _close(self) -> None:
         self._step(words.StopAsked())
+        self._save(self._records.save_diary, self._diary.kept())
         self._eyes.stop()
         self._bench.deliveries.carry_with(None)
         self._bench.close()
@@ -278,10 +286,14 @@ class Agent:
             self._progress_at = now.boot + PROGRESS_EVERY
             self._bench.look_at_progress()
             self._look_at_memory()
+            if self._local.listened_to and not self._core.work.frozen and self._core.work.runs:
+                self._measure()
+                self._unpublished = True
         if now.boot >= self._retry_at:
             self._retry_at = now.boot + RETRY_UPLOADS_EVERY
             self._bench.deliveries.offer_again()
             self._bench.clear_spent()
+        self._note(now)
         if now.boot >= self._room_at:
             self._room_at = now.boot + LOOK_FOR_ROOM_EVERY
             self._keep_room()
@@ -289,6 +301,20 @@ class Agent:
         self._local.flush()
         self._do(self._core.turn(self._clock.now()))
         self._publish()
+
+    def _note(self, now: Moment) -> None:
+        """Write the day down, now and then."""
+        self._diary.note(day_state(self._core), now.wall)
+        if not 0 <= self._diary.last - self._diary.saved < SAVE_DIARY_EVERY:
+            self._diary.saved = self._diary.last
+            self._save(self._records.save_diary, self._diary.kept())
+
+    def _measure(self) -> None:
+        """How much each run uses."""
+        memory = self._bench.memory()
+        seconds = self._bench.seconds()
+        used = {each: Used(seconds[each], memory[each]) for each in memory}
+        self._meter.look(used, self._clock.now().boot)
 
     def _look_at_memory(self) -> None:
         """What pauses keeps its memory, which the person at the desk may need."""
@@ -400,7 +426,15 @@ class Agent:
         if self._member is not None:
             address = self._uplink.address or self._member.addresses[0]
         now = self._clock.now()
-        return show(self._core, address, pids, now, os.getpid(), self._pausing)
+        day = self._diary.spans(now.wall)
+        outside = Outside(address, pids, os.getpid(), self._pausing, self._meter, day)
+        return show(self._core, outside, now)
+
+    def _asked_status(self) -> AgentStatus:
+        """All of it, for somebody who asks once."""
+        if self._core.work.runs and not self._local.listened_to:
+            self._measure()
+        return self._status(self._bench.pids)
 
     def _settings(self, config: Config) -> Settings:
         return settings_of(

@@ -18,6 +18,7 @@ from fallow.shared.ids import AttemptId, parse_attempt
 from fallow.shared.messages import Argv, JobSpec
 from fallow.shared.work.build import Build, is_build
 from fallow.shared.work.phases import Aborting, Run
+from fallow.tray.diary import Kept
 from fallow.tray.wishes import Wishes
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Records:
         self._runs = data_dir / "runs"
         self._builds = data_dir / "builds"
         self._wishes = data_dir / "pause.json"
+        self._diary = data_dir / "day.json"
         for folder in (self._runs, self._builds):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -90,6 +92,19 @@ class Records:
         except (OSError, msgspec.MsgspecError) as error:
             log.warning("%s cannot be read (%s): paused until resumed", self._wishes, error)
             return Wishes(forever=True)
+
+    def save_diary(self, diary: Kept) -> None:
+        """Write what was done in the last day."""
+        fresh = self._diary.with_suffix(".new")
+        fresh.write_bytes(_encoder.encode(diary))
+        fresh.replace(self._diary)
+
+    def load_diary(self) -> Kept | None:
+        """What was done in the last day, None where nothing is known of it."""
+        try:
+            return msgspec.json.decode(self._diary.read_bytes(), type=Kept)
+        except (OSError, msgspec.MsgspecError):
+            return None
 
     def load_runs(self) -> list[RunRecord]:
         """All runs; of one whose record is damaged it is known only that it was here."""

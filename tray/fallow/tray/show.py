@@ -5,38 +5,65 @@ Not what it tells the coordinator (`core` makes the Report) nor how people see i
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from fallow.shared.ids import AttemptId
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Stopped
+from fallow.shared.runs import Stopped, Verdict
 from fallow.shared.work import build as builds
 from fallow.shared.work import phases
 from fallow.shared.work.build import Build, build_id
 from fallow.shared.work.phases import Run
 from fallow.tray import session as sessions
 from fallow.tray.core import Core
+from fallow.tray.metering import Meter
 from fallow.tray.status import (
     AgentState,
     AgentStatus,
     CoordinatorStatus,
+    DayState,
     PausingStatus,
     RunStateName,
     RunStatus,
     SensorStatus,
+    Span,
 )
 
 Pids = Callable[[AttemptId], tuple[int, ...]]
 
 
-def show(
-    core: Core, address: str, pids: Pids, now: Moment, pid: int, pausing: PausingStatus
-) -> AgentStatus:
-    """The agent's state now; `address` is its coordinator's, empty when it has none."""
+class Outside(Struct, frozen=True):
+    """What the agent knows besides its decisions.
+
+    `address` is its coordinator's, empty when it has none, `pids` the processes of a run, `meter`
+    what each run uses, `pid` the agent's own process.
+    """
+
+    address: str
+    pids: Pids
+    pid: int
+    pausing: PausingStatus
+    meter: Meter
+    day: tuple[Span, ...] = ()
+
+
+def day_state(core: Core) -> DayState:
+    """What is done now, in a word for the picture of the day."""
+    if not core.verdict.runs:
+        return "paused"
+    alive = any(isinstance(each.phase, phases.Alive) for each in core.work.runs.values())
+    building = any(_building(each) for each in core.work.builds.values())
+    return "ran" if alive or building else "free"
+
+
+def show(core: Core, outside: Outside, now: Moment) -> AgentStatus:
+    """The agent's state now."""
     runs = [
-        _run(each, pids, now)
+        _run(each, outside, core.verdict, now)
         for each in core.work.runs.values()
         if not isinstance(each.phase, phases.GivenBack)
     ]
-    runs += [_build(each, pids) for each in core.work.builds.values() if _building(each)]
+    runs += [_build(each, outside.pids) for each in core.work.builds.values() if _building(each)]
     facts = core.desk.facts
     pause_end = facts.pause.until if facts.pause is not None else None
     by_hand = facts.pause is not None and (pause_end is None or pause_end > now.boot)
@@ -48,16 +75,17 @@ def show(
         reasons=core.verdict.reasons,
         runs=tuple(runs),
         sensors=_sensors(core, now),
-        coordinator=_coordinator(core, address),
+        coordinator=_coordinator(core, outside.address),
         accepting=core.accepting,
         paused_by_hand=by_hand,
         paused_until=_wall(pause_end, now) if by_hand else None,
         lent_until=_wall(facts.lent_until, now) if lent else None,
         finishing=facts.finishing,
         notes=(core.settings.unable,) if core.settings.unable else (),
-        pausing=pausing,
+        day=outside.day,
+        pausing=outside.pausing,
         host=core.settings.host,
-        pid=pid,
+        pid=outside.pid,
     )
 
 
@@ -69,20 +97,41 @@ def _state(core: Core, runs: list[RunStatus]) -> AgentState:
     return "running" if any(each.state not in {"finished", "declined"} for each in runs) else "idle"
 
 
-def _run(run: Run, pids: Pids, now: Moment) -> RunStatus:
+def _run(run: Run, outside: Outside, verdict: Verdict, now: Moment) -> RunStatus:
     ran, paused = phases.seconds(run, now)
+    state = _word(run)
+    busy, memory = outside.meter.of(run.attempt, ran)
+    if state == "paused" and busy is not None:
+        busy = 0.0
     return RunStatus(
         batch=run.job.batch,
         job=run.job.job,
         owner=run.job.owner,
-        state=_word(run),
+        state=state,
         attempt=str(run.attempt),
-        pids=pids(run.attempt),
+        pids=outside.pids(run.attempt),
         run_seconds=round(ran, 3),
         paused_seconds=round(paused, 3),
         progress=run.progress,
+        eta_seconds=_time_to_go(run, ran),
+        cores=None if busy is None else round(busy, 2),
+        memory=memory,
+        why=_why(run, verdict) if state == "paused" else "",
         leaving=_leaves(run),
     )
+
+
+def _time_to_go(run: Run, ran: float) -> float | None:
+    """Running seconds, if it goes on as it went so far."""
+    if run.progress is None or not isinstance(run.phase, phases.Alive) or not ran > 0:
+        return None
+    share = run.progress.share
+    return round(ran * (1 - share) / share, 3) if 0 < share <= 1 else None
+
+
+def _why(run: Run, verdict: Verdict) -> str:
+    keeps = "; it keeps the memory of its GPU meanwhile" if run.job.gpus else ""
+    return f"{verdict.why}{keeps}"
 
 
 def _leaves(run: Run) -> bool:

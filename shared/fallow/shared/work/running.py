@@ -173,6 +173,10 @@ class Running:
         """Bytes of memory that each run holds."""
         return {each: self._handles[each].containment.memory_bytes() for each in self.runs()}
 
+    def seconds(self) -> dict[AttemptId, float]:
+        """Processor seconds that each run has used."""
+        return {each: self._handles[each].containment.cpu_seconds() for each in self.runs()}
+
     def _status_of(self, attempt: AttemptId) -> Path:
         return self._folder_of(attempt) / files.STATUS
 

@@ -218,6 +218,10 @@ class Workbench:
         """Bytes of memory that each run holds."""
         return self._running.memory()
 
+    def seconds(self) -> dict[AttemptId, float]:
+        """Processor seconds that each run has used."""
+        return self._running.seconds()
+
     def close(self) -> None:
         """Let go of everything; processes run on."""
         self._workshop.close()
