@@ -3,6 +3,7 @@
 Run as a program, this writes those words anew, to be read before they are committed.
 """
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ FILES = sorted(FOLDER.glob("*.yaml"))
 
 
 def refusal(file: Path) -> str:
-    with pytest.raises(BatchError) as caught:
+    with contextlib.chdir(FOLDER), pytest.raises(BatchError) as caught:
         loads(file.read_bytes(), Path(file.name))
     assert caught.value.exit_code == 2
     return f"{caught.value}\n"
@@ -28,6 +29,9 @@ def test_is_refused_in_these_words(file: Path) -> None:
 
 def test_every_text_belongs_to_a_batch() -> None:
     assert {file.stem for file in FOLDER.glob("*.txt")} == {file.stem for file in FILES}
+    texts = "".join(file.read_text(errors="replace") for file in FILES)
+    tables = [*FOLDER.glob("*.csv"), *FOLDER.glob("*.jsonl")]
+    assert [table.name for table in tables if table.name not in texts] == []
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ BETWEEN = {
         "sweep_names_collide",
     ),
     *("sweep_names_run_together", "sweep_too_large", "sweep_true_twice", "sweep_value_twice"),
-    *("sweep_value_in_name_bad", "table_missing", "zip_of_unequal_lengths", "zip_unknown_name"),
+    *("sweep_value_in_name_bad", "zip_of_unequal_lengths", "zip_unknown_name"),
 }
 
 
@@ -106,8 +106,8 @@ def test_both_accept_what_is_good(file: Path) -> None:
 def test_both_refuse_what_is_bad(file: Path) -> None:
     with pytest.raises(BatchError):
         loads(file.read_bytes(), file)
-    if file.stem in NOT_YAML:
-        return
+    if file.stem in NOT_YAML or file.stem.startswith("table_"):
+        return  # a table is another file
     assert bool(judged(file)) == (file.stem not in BETWEEN)
 
 

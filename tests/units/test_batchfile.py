@@ -297,7 +297,7 @@ def test_a_sweep_from_a_table(tmp_path: Path) -> None:
         ("re,dt\n1,2\n1\n", "has 1 values for 2 names in line 3; .dt. is missing"),
         ('re\n"1\n', "is not a table"),
         ("k\n1\n", "'k' is in the table and in the sweep"),
-        ("mesh size\n1\n", "'mesh size' cannot be a placeholder"),
+        ("mesh size\n1\n", "'mesh size', which cannot be a placeholder"),
         ("re\n\udcff\n", "is not a table"),
     ],
 )

@@ -52,11 +52,18 @@ def read_table(reader: Reader, node: Node, path: Place) -> dict[str, tuple[Scala
         line = f"line {error.line}: " if error.line is not None else ""
         refuse(f"is not a table: {line}{error.title.lower()}", "save it as CSV, UTF-8")
     try:
-        if source.suffix.lower() in _JSON_LINES:
-            return _json_lines(text)
-        return _csv(text)
+        columns = _json_lines(text) if source.suffix.lower() in _JSON_LINES else _csv(text)
     except _Bad as bad:
         refuse(bad.what, bad.hint)
+    for number, name in enumerate(columns, start=1):
+        if not name:
+            refuse(f"has no name for its column {number}")
+        if not name.isidentifier():
+            refuse(
+                f"has a column {name!r}, which cannot be a placeholder",
+                "use letters, digits and _, and begin with a letter",
+            )
+    return columns
 
 
 def _csv(text: str) -> dict[str, tuple[Scalar, ...]]:
@@ -96,19 +103,12 @@ def _csv(text: str) -> dict[str, tuple[Scalar, ...]]:
 
 def _json_lines(text: str) -> dict[str, tuple[Scalar, ...]]:
     found: list[dict[str, Scalar]] = []
-    decoder = msgspec.json.Decoder(dict[str, Scalar])
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            row = decoder.decode(line)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise _Bad(
-                f"is wrong in line {number}: {error}",
-                'each line is one object of plain values, such as {"re": 100, "grid": "fine"}',
-            ) from None
+        row = _json_row(line, number)
         if found and row.keys() != found[0].keys():
-            odd = sorted(row.keys() ^ found[0].keys())[0]
+            odd = min(row.keys() ^ found[0].keys())
             has = "has" if odd in row else "lacks"
             raise _Bad(f"{has} {odd!r} in line {number}, unlike its first line")
         found.append(row)
@@ -116,6 +116,24 @@ def _json_lines(text: str) -> dict[str, tuple[Scalar, ...]]:
     if not found or not found[0]:
         raise _Bad("has no row with values")
     return {name: tuple(row[name] for row in found) for name in found[0]}
+
+
+def _json_row(line: str, number: int) -> dict[str, Scalar]:
+    hint = 'each line is one object of plain values, such as {"re": 100, "grid": "fine"}'
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        where = str(error).removeprefix("JSON is malformed: ")
+        raise _Bad(f"is no JSON in line {number}: {where}", hint) from None
+    if not isinstance(row, dict):
+        raise _Bad(f"has no object in line {number}", hint)
+    for name, value in row.items():
+        if value is None or isinstance(value, list | dict):
+            what = "no value" if value is None else "more than one value"
+            raise _Bad(f"has {what} for {name!r} in line {number}", hint)
+        if isinstance(value, int) and abs(value) >= 1 << 63:
+            raise _Bad(f"has a number too large for {name!r} in line {number}", "put it in quotes")
+    return row
 
 
 def _bound(rows: Sequence[object]) -> None:
