@@ -5,11 +5,9 @@ their tree. Opposite: `server` and an agent together; what is between those two 
 """
 
 import contextlib
-import functools
 import getpass
 import hashlib
 import logging
-import os
 import signal
 import threading
 from collections import deque
@@ -19,44 +17,33 @@ from typing import TypeAlias
 
 import msgspec
 
-from fallow.coordinator.archive import (
-    Archive,
-    Broken,
-    BuildOutputPut,
-    Outcome,
-    PutBuildOutput,
-    Tidy,
-)
+from fallow.coordinator.archive import Broken, BuildOutputPut, Outcome
 from fallow.coordinator.deposits import Deposit, Deposited, Unusable
 from fallow.coordinator.local_carrier import LocalCarrier, Moved
-from fallow.coordinator.local_home import LocalHome, default_parent
-from fallow.coordinator.local_journal import Journal, Success, put_back
-from fallow.coordinator.local_queue import LocalQueue, Room, notes, slot_for
+from fallow.coordinator.local_home import LocalHome
+from fallow.coordinator.local_outcomes import Outcomes
+from fallow.coordinator.local_queue import LocalQueue, Room, slot_for
 from fallow.coordinator.local_words import (
     Began,
-    Building,
-    Built,
     Counted,
     Fact,
     GaveUp,
+    Interrupted,
     NotDone,
     Over,
     Summary,
 )
-from fallow.coordinator.results import Results, build_output_name
-from fallow.coordinator.status import exit_text
 from fallow.shared.batch import Batch
 from fallow.shared.blobs import BlobStore
 from fallow.shared.clock import Clock, SystemClock, boot_id, slept
-from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.inputs import Gathered
 from fallow.shared.jobspec import Specifications
 from fallow.shared.loop import Loop
-from fallow.shared.runs import Exited, Stopped
+from fallow.shared.runs import Stopped
 from fallow.shared.sweep import Expansion
 from fallow.shared.work import build as builds
-from fallow.shared.work import gpu_tools, ground, machine, orders, phases, run, run_words
+from fallow.shared.work import ground, machine, orders, phases, run, run_words
 from fallow.shared.work.gpus import Gpu
 from fallow.shared.work.phases import Run
 from fallow.shared.work.sandbox import probe
@@ -67,64 +54,12 @@ from fallow.shared.work.workload import Workload
 
 log = logging.getLogger(__name__)
 
-_STAGING = ".staging"
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHORTEST_SLEEP = 1.0
 
 Happened: TypeAlias = tuple[AttemptId, run_words.Event]
 Posted: TypeAlias = Happened | Moved | Outcome | int
 """What other threads and signals tell the loop; an int is a signal's number."""
-
-
-class Interrupted(Exception):
-    """A signal has ended the run in good order: nothing of it runs any more."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
-
-    def pass_on(self) -> None:
-        """End as whoever sent the signal expects it of a program."""
-        if self.number == signal.SIGINT:
-            raise KeyboardInterrupt
-        signal.signal(self.number, signal.SIG_DFL)
-        os.kill(os.getpid(), self.number)
-
-
-def room_here(side_by_side: int | None = None) -> Room:
-    """What this computer has for jobs."""
-    cores, memory = machine.physical_cores(), machine.total_memory()
-    return Room(cores, memory, side_by_side, len(gpus_here()))
-
-
-@functools.cache
-def gpus_here() -> tuple[Gpu, ...]:
-    """Asked once: the vendors' tools are slow."""
-    return gpu_tools.find()
-
-
-def notes_here(batch: Batch, expansion: Expansion) -> list[str]:
-    """What of the batch does not hold here; FallowError where it cannot run at all."""
-    return notes(batch, map(expansion.resources, range(len(expansion))), room_here())
-
-
-def run_here(
-    batch: Batch,
-    expansion: Expansion,
-    gathered: Gathered,
-    output: Path,
-    *,
-    side_by_side: int | None = None,
-    tell: Callable[[Fact], None] = lambda fact: None,
-    home: Path | None = None,
-) -> Summary:
-    """Run a batch that was checked and whose inputs were read; the results go below `output`.
-
-    Raises FallowError where this computer cannot, Interrupted after a signal.
-    """
-    room = room_here(side_by_side)
-    where = default_parent() if home is None else home
-    return LocalRun(batch, expansion, gathered, output, room, where, tell).run()
 
 
 class LocalRun:
@@ -139,9 +74,11 @@ class LocalRun:
         expansion: Expansion,
         gathered: Gathered,
         output: Path,
+        *,
         room: Room,
+        gpus: tuple[Gpu, ...],
         home: Path,
-        tell: Callable[[Fact], None] = lambda fact: None,
+        tell: Callable[[Fact], None],
         clock: Clock | None = None,
     ) -> None:
         self._batch = batch
@@ -151,14 +88,8 @@ class LocalRun:
         self._say = tell
         self._clock = clock or SystemClock()
         self._owner = _owner()
-        self._host = machine.own_name()
-        self._output = output
-        self._tree = output / batch.meta.namespace / batch.meta.batch_name
         self._names: dict[AttemptId, str] = {}
         self._began: set[AttemptId] = set()
-        self._committing: dict[AttemptId, Run] = {}
-        self._build_told: builds.State | None = None
-        self._build_saved = True
         self._unchanged = 0
         self._succeeded = 0
         self._not_done: list[NotDone] = []
@@ -166,15 +97,17 @@ class LocalRun:
         self._broken: Exception | None = None
         self._facts: deque[Happened] = deque()
         self._asleep = slept()
-        self._home = LocalHome(home, self._tree.absolute())
+        meta = batch.meta
+        tree = (output / meta.namespace / meta.batch_name).absolute()
+        self._home = LocalHome(home, tree)
         self._uid = self._home.word
         try:
-            self._set_up(gathered)
+            self._set_up(gathered, output, gpus)
         except BaseException:
             self._home.close()
             raise
 
-    def _set_up(self, gathered: Gathered) -> None:
+    def _set_up(self, gathered: Gathered, output: Path, gpus: tuple[Gpu, ...]) -> None:
         folder = self._home.folder_of_all
         self._loop: Loop[Posted] = Loop(
             self._clock, on_event=self._take, on_turn=self._turn, deadline=self._deadline
@@ -188,11 +121,11 @@ class LocalRun:
         )
         in_place = ability.kind == "none"
         self._work = Workload(in_place, frozen=False)
-        cache, self._spool = BlobStore(folder / "cache", durable=False), Spool(folder / "spool")
+        cache, spool = BlobStore(folder / "cache", durable=False), Spool(folder / "spool")
         self._bench = Workbench(
             folders=self._home,
             cache=cache,
-            spool=self._spool,
+            spool=spool,
             jobs=jobs,
             ability=ability,
             in_place=in_place,
@@ -202,25 +135,20 @@ class LocalRun:
             tell=lambda attempt, fact: self._facts.append((attempt, fact)),
             ground=groups,
             cores=machine.cores(),
-            gpus=gpus_here(),
+            gpus=gpus,
         )
         self._carrier = LocalCarrier(gathered.files, cache, self._loop.post)
         self._bench.deliveries.carry_with(self._carrier)
-        try:
-            self._results = Results(self._output, self._spool.blobs)
-            put_back(self._output / _STAGING, self._uid, self._tree)
-        except OSError as error:
-            raise _cannot_write(self._output, error) from None
-        self._archive = Archive(self._results, self._loop.post)
-        meta = self._batch.meta
-        self._journal = Journal(self._output, meta.namespace, meta.batch_name)
+        self._outcomes = Outcomes(
+            output, self._batch.meta, self._uid, machine.own_name(), spool.blobs, self._loop.post
+        )
 
     def run(self) -> Summary:
         """Run what has not succeeded yet; Interrupted after a signal, when nothing is left."""
-        self._archive.start()
         try:
             wanted = [index for index in range(len(self._expansion)) if not self._is_done(index)]
-            self._refuse_to_overwrite(wanted)
+            for index in wanted:
+                self._outcomes.refuse_to_replace(self._expansion.name(index))
             self._unchanged = len(self._expansion) - len(wanted)
             self._say(Counted(len(self._expansion), self._unchanged))
             self._queue = LocalQueue(wanted, self._room, self._batch.on_failure)
@@ -232,14 +160,14 @@ class LocalRun:
         finally:
             self._close()
         if self._broken is not None:
-            raise _cannot_write(self._output, self._broken)
+            raise self._outcomes.failure(self._broken)
         if self._signal is not None:
             raise Interrupted(self._signal)
         meta = self._batch.meta
         return Summary(
             meta.namespace,
             meta.batch_name,
-            self._tree,
+            self._outcomes.tree,
             self._unchanged + self._succeeded,
             self._unchanged,
             tuple(self._not_done),
@@ -248,11 +176,9 @@ class LocalRun:
     def _close(self) -> None:
         self._bench.close()
         self._carrier.close()
-        self._archive.stop()
+        self._outcomes.close()
         self._loop.close()
         self._home.close()
-        with contextlib.suppress(OSError):
-            (self._output / _STAGING).rmdir()
 
     @contextlib.contextmanager
     def _told_by_signals(self) -> Generator[None]:
@@ -265,18 +191,7 @@ class LocalRun:
     # --- which jobs ---
 
     def _is_done(self, index: int) -> bool:
-        return self._journal.holds(self._expansion.name(index), self._digest(index))
-
-    def _refuse_to_overwrite(self, wanted: list[int]) -> None:
-        """A job's folder is replaced as a whole: nobody's own files may be in it."""
-        for index in wanted:
-            job = self._expansion.name(index)
-            found = self._journal.foreign(job)
-            if found is not None:
-                raise FallowError(
-                    f"{self._tree / job} would be replaced, and {found!r} in it is not Fallow's",
-                    hint="move that file elsewhere, or choose another --output",
-                )
+        return self._outcomes.journal.holds(self._expansion.name(index), self._digest(index))
 
     def _digest(self, index: int) -> str:
         spec = self._specs.job(index, "", 1, None)
@@ -296,12 +211,9 @@ class LocalRun:
                 return
             self._queue.start(index, slot, now.boot)
             job = self._specs.job(index, self._owner, slot.cpus, slot.memory)
-            attempt = AttemptId(self._uid, index, self._next_number(index, job.job))
+            attempt = AttemptId(self._uid, index, self._outcomes.journal.attempts(job.job) + 1)
             self._names[attempt] = job.job
             self._do(self._work.add(run.start(attempt, job, now)))
-
-    def _next_number(self, index: int, job: str) -> int:
-        return self._journal.attempts(job) + 1
 
     # --- what happens ---
 
@@ -310,11 +222,12 @@ class LocalRun:
             case int():
                 self._interrupt(event)
             case Deposited(deposit):
-                self._committed(deposit)
+                self._settled(deposit)
             case Unusable(deposit, why):
+                self._outcomes.unusable(deposit)
                 self._gone(deposit.attempt, "failed", why)
             case BuildOutputPut():
-                self._build_saved = True
+                self._outcomes.build_settled()
             case Broken(error):
                 self._broken = error
                 self._loop.stop()
@@ -340,7 +253,7 @@ class LocalRun:
             self._loop.stop()
 
     def _is_over(self) -> bool:
-        if self._work.runs or self._committing or not self._build_saved:
+        if self._work.runs or self._outcomes.pending:
             return False
         if any(_unfinished(each.state) for each in self._work.builds.values()):
             return False
@@ -387,74 +300,28 @@ class LocalRun:
                 case _:
                     pass
         for build in self._work.builds.values():
-            self._look_at_build(build)
-
-    def _look_at_build(self, build: builds.Build) -> None:
-        if isinstance(build.state, builds.Working):
-            if self._build_told is None:
-                self._build_told = build.state
-                self._say(Building())
-            return
-        if not isinstance(build.state, builds.Built | builds.Failed) or not build.state.stored:
-            return
-        if isinstance(self._build_told, builds.Built | builds.Failed):
-            return
-        self._build_told = build.state
-        self._build_saved = False
-        meta, state = self._batch.meta, build.state
-        self._archive.do(
-            PutBuildOutput(
-                *(self._uid, meta.namespace, meta.batch_name, self._host, state.log, state.size)
-            )
-        )
-        problem = state.text if isinstance(state, builds.Failed) else ""
-        self._say(Built(self._tree / build_output_name(self._host), problem))
+            news = self._outcomes.look_at_build(build)
+            if news is not None:
+                self._say(news)
 
     def _deposit(self, attempt: AttemptId, ended: Run) -> None:
         """Hand the outcome in, unless it was our own doing."""
         assert isinstance(ended.phase, phases.Spooled | phases.Over)
-        phase = ended.phase
-        if attempt in self._committing:
-            return
-        if isinstance(phase.exit, Stopped) and phase.exit.why != "run_time":
+        exit = ended.phase.exit
+        if isinstance(exit, Stopped) and exit.why != "run_time":
             self._gone(attempt, None)
-            return
-        self._committing[attempt] = ended
-        good = isinstance(phase.exit, Exited) and phase.exit.code == 0
-        ran, paused = phases.seconds(ended, self._clock.now())
-        self._archive.do(
-            Deposit(
-                attempt=attempt,
-                outcome="result" if good else "failed",
-                namespace=ended.job.namespace,
-                batch=ended.job.batch,
-                job=ended.job.job,
-                owner=ended.job.owner,
-                workstation=self._host,
-                manifest=phase.manifest if isinstance(phase, phases.Spooled) else None,
-                exit=phase.exit,
-                started=phase.started,
-                ended=phase.ended,
-                run_seconds=ran,
-                paused_seconds=paused,
-                inputs={one.path: one.hash for one in (*ended.job.shared, *ended.job.inputs)},
-            )
-        )
+        else:
+            self._outcomes.hand_in(attempt, ended, self._clock.now())
 
-    def _committed(self, deposit: Deposit) -> None:
-        attempt, good = deposit.attempt, deposit.outcome == "result"
-        if good:
-            digest = self._digest(attempt.index)
-            self._journal.add(Success(deposit.job, digest, str(attempt)))
-        self._archive.do(Tidy((deposit,)))
-        how, why = ("succeeded", "") if good else ("failed", _why(deposit, self._batch))
-        self._gone(attempt, how, why, deposit.run_seconds)
+    def _settled(self, deposit: Deposit) -> None:
+        why = self._outcomes.settled(deposit, self._digest(deposit.attempt.index))
+        how = "failed" if why else "succeeded"
+        self._gone(deposit.attempt, how, why, deposit.run_seconds)
 
     def _gone(
         self, attempt: AttemptId, how: str | None, why: str = "", seconds: float = 0.0
     ) -> None:
         """The attempt is over and told; nothing of it is kept here. `how` None: it was stopped."""
-        self._committing.pop(attempt, None)
         self._began.discard(attempt)
         job, now = self._names.pop(attempt), self._clock.now()
         again = self._queue.ended(attempt.index, now.boot, failed=how == "failed")
@@ -517,23 +384,8 @@ def _unfinished(state: builds.State) -> bool:
             return False
 
 
-def _why(deposit: Deposit, batch: Batch) -> str:
-    if isinstance(deposit.exit, Stopped) and deposit.exit.why == "run_time":
-        return "it ran for longer than `run_time` allows"
-    return exit_text(deposit.exit)
-
-
 def _owner() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return "nobody"
-
-
-def _cannot_write(output: Path, error: Exception) -> FallowError:
-    said = error.strerror if isinstance(error, OSError) else str(error)
-    return FallowError(
-        f"The results cannot be written below {output}",
-        f"The system says: {said}.",
-        "look at its permissions and at the free disk space, then run it again: it goes on",
-    )

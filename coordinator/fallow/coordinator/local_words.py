@@ -54,6 +54,14 @@ class GaveUp(Struct, frozen=True):
 Fact: TypeAlias = Counted | Building | Built | Began | Over | GaveUp
 
 
+class Interrupted(Exception):
+    """A signal has ended the run in good order: nothing of it runs any more."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.number = number
+
+
 class NotDone(Struct, frozen=True):
     """A job without a success, and why."""
 

@@ -11,10 +11,10 @@ import warnings
 from pathlib import Path
 from typing import Self
 
-from fallow.coordinator import local_run
+from fallow.coordinator import local_start
 from fallow.coordinator.client import Client
 from fallow.coordinator.handing_in import hand_in
-from fallow.coordinator.local_words import Began, Counted, Fact, GaveUp, Over
+from fallow.coordinator.local_words import Began, Counted, Fact, GaveUp, Interrupted, Over
 from fallow.coordinator.python_progress import Show, progress
 from fallow.coordinator.python_results import JobResult, NoSuchJob, Results
 from fallow.shared.batch import Batch
@@ -44,11 +44,11 @@ def run(
     """See `Batch.run`; `home` is where it works, None: in the user's cache."""
     batch, expansion = check_made(batch)
     gathered = gather(batch, expansion, Path(folder))
-    for note in local_run.notes_here(batch, expansion):
+    for note in local_start.notes_here(batch, expansion):
         warnings.warn(note, stacklevel=3)
     with _shown(batch, progress) as show:
         try:
-            summary = local_run.run_here(
+            summary = local_start.run_here(
                 batch,
                 expansion,
                 gathered,
@@ -57,8 +57,8 @@ def run(
                 tell=_Counting(show).tell,
                 home=home,
             )
-        except local_run.Interrupted as interrupted:
-            interrupted.pass_on()
+        except Interrupted as interrupted:
+            local_start.pass_on(interrupted)
             raise
     return Results(_ref(batch), expansion, summary.folder)
 

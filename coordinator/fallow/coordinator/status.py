@@ -25,7 +25,7 @@ from fallow.coordinator.world import LiveBatch, World, group_of
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import BatchStatus, JobStateName, JobStatus, NodeStatus, RunReport
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Crashed, Exit, Exited, Signalled, Stopped
+from fallow.shared.runs import exit_text
 
 _MANY = 3
 _LIVE: tuple[JobStateName, ...] = ("staging", "building", "running", "collecting", "stopping")
@@ -242,19 +242,6 @@ def why_queued(group: Group, seats: list[Seat]) -> str:
     shown = "; ".join(f"{name} {why.text}" for name, why in obstacles[:_MANY])
     more = len(obstacles) - _MANY
     return f"{shown}; and {more} more" if more > 0 else shown
-
-
-def exit_text(exit: Exit) -> str:
-    """How an attempt ended, in a word or two."""
-    match exit:
-        case Exited(code):
-            return f"exit code {code}" if code else "0"
-        case Signalled(signal):
-            return f"signal {signal}"
-        case Crashed():
-            return "its computer died"
-        case Stopped(why):
-            return f"stopped: {why}"
 
 
 def node_status(world: World, node: Workstation, now: Moment) -> NodeStatus:

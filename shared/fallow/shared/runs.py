@@ -52,6 +52,19 @@ class Crashed(Struct, frozen=True, tag="crashed"):
 Exit: TypeAlias = Exited | Signalled | Stopped | Crashed
 
 
+def exit_text(exit: Exit) -> str:
+    """How an attempt ended, in a word or two."""
+    match exit:
+        case Exited(code):
+            return f"exit code {code}" if code else "0"
+        case Signalled(signal):
+            return f"signal {signal}"
+        case Crashed():
+            return "its computer died"
+        case Stopped(why):
+            return f"stopped: {why}"
+
+
 class Staging(Struct, frozen=True, tag="staging"):
     """Inputs are coming: bytes here, bytes in all."""
 

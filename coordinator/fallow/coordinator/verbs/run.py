@@ -18,6 +18,7 @@ from fallow.coordinator.local_words import (
     Counted,
     Fact,
     GaveUp,
+    Interrupted,
     Over,
     Summary,
 )
@@ -59,7 +60,7 @@ def run(file: Path, output: Path, jobs: int | None, as_json: bool) -> None:
     have the same layout. The same command again goes on where it was cut off: what has succeeded
     and is unchanged is not run again. Ctrl-C ends every job.
     """
-    from fallow.coordinator import local_run
+    from fallow.coordinator import local_start
     from fallow.shared.inputs import gather
 
     loaded = batchfile.load(file)
@@ -68,12 +69,12 @@ def run(file: Path, output: Path, jobs: int | None, as_json: bool) -> None:
             gathered = gather(loaded.batch, loaded.expansion, loaded.folder, moved)
     except BatchError as error:
         raise loaded.locate(error) from None
-    for note in local_run.notes_here(loaded.batch, loaded.expansion):
+    for note in local_start.notes_here(loaded.batch, loaded.expansion):
         click.echo(f"warning: {note}", err=True)
     meta = loaded.batch.meta
     with Shown(f"{meta.namespace}:{meta.batch_name}", quiet=as_json) as shown:
         try:
-            summary = local_run.run_here(
+            summary = local_start.run_here(
                 loaded.batch,
                 loaded.expansion,
                 gathered,
@@ -81,10 +82,10 @@ def run(file: Path, output: Path, jobs: int | None, as_json: bool) -> None:
                 side_by_side=jobs,
                 tell=shown.tell,
             )
-        except local_run.Interrupted as interrupted:
+        except Interrupted as interrupted:
             shown.close()
             click.echo("all jobs were ended; the same command goes on from here", err=True)
-            interrupted.pass_on()
+            local_start.pass_on(interrupted)
     _print(summary, as_json)
     if summary.not_done:
         sys.stdout.flush()

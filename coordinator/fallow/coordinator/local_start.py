@@ -1,0 +1,66 @@
+"""Beginning a local run: what this computer has for it, what of the batch does not hold here.
+
+Not the run itself (`local_run`). Those who begin one are `verbs.run` and `python`.
+"""
+
+import functools
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from fallow.coordinator.local_home import default_parent
+from fallow.coordinator.local_queue import Room, notes
+from fallow.coordinator.local_run import LocalRun
+from fallow.coordinator.local_words import Fact, Interrupted, Summary
+from fallow.shared.batch import Batch
+from fallow.shared.inputs import Gathered
+from fallow.shared.sweep import Expansion
+from fallow.shared.work import gpu_tools, machine
+from fallow.shared.work.gpus import Gpu
+
+
+def room_here(side_by_side: int | None = None) -> Room:
+    """What this computer has for jobs."""
+    cores, memory = machine.physical_cores(), machine.total_memory()
+    return Room(cores, memory, side_by_side, len(gpus_here()))
+
+
+@functools.cache
+def gpus_here() -> tuple[Gpu, ...]:
+    """Asked once: the vendors' tools are slow."""
+    return gpu_tools.find()
+
+
+def notes_here(batch: Batch, expansion: Expansion) -> list[str]:
+    """What of the batch does not hold here; FallowError where it cannot run at all."""
+    return notes(batch, map(expansion.resources, range(len(expansion))), room_here())
+
+
+def run_here(
+    batch: Batch,
+    expansion: Expansion,
+    gathered: Gathered,
+    output: Path,
+    *,
+    side_by_side: int | None = None,
+    tell: Callable[[Fact], None] = lambda fact: None,
+    home: Path | None = None,
+) -> Summary:
+    """Run a batch that was checked and whose inputs were read; the results go below `output`.
+
+    Raises FallowError where this computer cannot, Interrupted after a signal.
+    """
+    room = room_here(side_by_side)
+    where = default_parent() if home is None else home
+    return LocalRun(
+        batch, expansion, gathered, output, room=room, gpus=gpus_here(), home=where, tell=tell
+    ).run()
+
+
+def pass_on(interrupted: Interrupted) -> None:
+    """End this program as whoever sent the signal expects it."""
+    if interrupted.number == signal.SIGINT:
+        raise KeyboardInterrupt
+    signal.signal(interrupted.number, signal.SIG_DFL)
+    os.kill(os.getpid(), interrupted.number)
