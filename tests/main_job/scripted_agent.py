@@ -30,6 +30,8 @@ from fallow.shared.messages import (
     Hello,
     JobSpec,
     Missing,
+    Notice,
+    Noticed,
     Rejected,
     Report,
     Request,
@@ -127,6 +129,8 @@ class ScriptedAgent:
         self.rejected = ""
         self.denied = False
         self.live_output = b""
+        self.people: tuple[str, ...] = ()
+        self.notices: list[Notice] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -204,9 +208,10 @@ class ScriptedAgent:
             True,
             builds,
             tuple(self.runs.values()),
+            self.people,
         )
 
-    def _hear(self, message: CoordinatorMessage) -> Tailed | None:
+    def _hear(self, message: CoordinatorMessage) -> Tailed | Noticed | None:
         match message:
             case Welcome(session):
                 self._session, self._seq, self._heard = session, 0, 0
@@ -230,6 +235,9 @@ class ScriptedAgent:
                 whole = self.live_output
                 start = len(whole) if offset < 0 else offset
                 return Tailed(request, whole[start : start + limit], start, len(whole))
+            case Notice(number):
+                self.notices.append(message)
+                return Noticed(number)
             case Rejected(reason):
                 self.rejected = reason
             case _:

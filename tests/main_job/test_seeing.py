@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -43,7 +44,7 @@ def test_the_stream_tells_each_thing_once(
         coordinator.kill()
         coordinator.start()
         coordinator.verbs.ok("submit", batch_file(ONE), "--name", "later", "--wait")
-    seen: list[dict[str, object]] = []
+    seen: list[Any] = []
     assert watching.stdout is not None
     while not seen or (seen[-1]["kind"], seen[-1]["ref"]) != ("done", "ana:later/x1"):
         seen.append(json.loads(watching.stdout.readline()))

@@ -6,7 +6,7 @@ Not what they ask of what is there already (`changing`), nor the checks of the b
 
 import re
 
-from fallow.coordinator import following
+from fallow.coordinator import following, telling
 from fallow.coordinator.events import Answer, Submission
 from fallow.coordinator.plan import Group, Seat, unfit
 from fallow.coordinator.queue import Kind
@@ -54,6 +54,7 @@ def _submit(world: World, event: Submission, now: Moment) -> ClientReply:
     _check_hashes(request)
     check_contents(request.batch, expansion, request.contents)
     check_sendable(request.batch, expansion, request.contents)
+    telling.check(request.batch, world.ways)
     _refuse_taken(world, meta.namespace, meta.batch_name)
     after = following.resolve(world, request.batch.after)
     record = BatchRecord(
@@ -90,7 +91,8 @@ def _submit(world: World, event: Submission, now: Moment) -> ClientReply:
 
 
 def _submitted(world: World, record: BatchRecord, expansion: Expansion) -> Submitted:
-    warnings = _warnings(world, record, expansion)
+    unsaid = telling.check(record.batch, world.ways)
+    warnings = (*_warnings(world, record, expansion), *unsaid)
     return Submitted(record.namespace, record.name, record.jobs, warnings)
 
 

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from fallow.coordinator.records import Save
+from fallow.coordinator.telling import Message
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import (
     Bye,
@@ -214,7 +215,13 @@ class DropOutputs(Struct, frozen=True):
     manifest: str
 
 
-Do: TypeAlias = Commit | KeepCheckpoint | KeepBuildLog | RemoveTree | DropOutputs
+class Tell(Struct, frozen=True):
+    """Keep this message about a batch's end, in the same transaction, and see that it is told."""
+
+    message: Message
+
+
+Do: TypeAlias = Commit | KeepCheckpoint | KeepBuildLog | RemoveTree | DropOutputs | Tell
 
 
 class Step(Struct, frozen=True):

@@ -6,7 +6,7 @@ Not the tables (`attempt`, `job`), nor where the events come from (`hearing`, `a
 from msgspec.structs import replace
 
 from fallow.coordinator import attempt as attempts
-from fallow.coordinator import checkpoints
+from fallow.coordinator import checkpoints, telling
 from fallow.coordinator import job as jobs
 from fallow.coordinator import node as nodes
 from fallow.coordinator.attempt import (
@@ -17,7 +17,7 @@ from fallow.coordinator.attempt import (
     is_success,
     takes_room,
 )
-from fallow.coordinator.events import Commit, DropOutputs, KeepCheckpoint, ToNode
+from fallow.coordinator.events import Commit, DropOutputs, KeepCheckpoint, Tell, ToNode
 from fallow.coordinator.node import Workstation
 from fallow.coordinator.records import (
     AttemptRecord,
@@ -30,6 +30,7 @@ from fallow.coordinator.records import (
     Live,
     Stopping,
 )
+from fallow.coordinator.status import batch_state
 from fallow.coordinator.world import LiveBatch, World
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Accepted, Assign, JobSpec, RunReport, Withdraw
@@ -90,15 +91,27 @@ def happen_to_job(world: World, job: JobRecord, event: jobs.Event, now: Moment) 
         return job
     if new is None or new is job:
         return job
-    world.put_job(job, new, now)
     batch = world.batches[job.id.batch]
+    had_ended = batch.ended
+    world.put_job(job, new, now)
     if new.state != job.state:
         if type(new.state) is Done:
             checkpoints.drop(world, new.id)
             world.say(now.wall, "done", batch, new, text=new.state.outcome)
         elif type(new.state) is Held:
             world.say(now.wall, "held", batch, new, text=new.state.why)
+    if batch.ended and not had_ended:
+        _tell_of_the_end(world, batch)
     return new
+
+
+def _tell_of_the_end(world: World, batch: LiveBatch) -> None:
+    record = batch.record
+    counts = {str(word): count for word, count in batch.tally.items()}
+    for message in telling.messages(
+        record.namespace, record.name, record.owner, record.batch, batch_state(batch), counts
+    ):
+        world.do(Tell(message))
 
 
 def kill(world: World, job: JobRecord, now: Moment) -> bool:

@@ -98,6 +98,13 @@ class People:
         known = self._keys.get(key)
         return known.role if known is not None and known.revoked is None else None
 
+    def name_of(self, key: str) -> str | None:
+        """The person with this public key, None for nobody or one who was shut out."""
+        known = self._keys.get(key)
+        if known is None or known.revoked is not None or known.role == "workstation":
+            return None
+        return known.name
+
     def key_of(self, workstation: str) -> str | None:
         """The public key now in use by this workstation."""
         for key in self._keys.values():

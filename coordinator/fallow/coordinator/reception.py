@@ -24,6 +24,7 @@ from fallow.coordinator.events import (
     NodeRevoked,
     Submission,
 )
+from fallow.coordinator.notifying import Notifying
 from fallow.coordinator.outbox import Outbox, Peer
 from fallow.coordinator.people import Caller as Known
 from fallow.coordinator.people import People
@@ -93,6 +94,7 @@ class Reception:
         people: People,
         answers: Answers,
         watching: Watching,
+        notifying: Notifying,
         blobs: BlobStore,
         outbox: Outbox,
         handle: Callable[[Event], None],
@@ -101,6 +103,7 @@ class Reception:
         self._people = people
         self._answers = answers
         self._watching = watching
+        self._notifying = notifying
         self._blobs = blobs
         self._outbox = outbox
         self._handle = handle
@@ -131,11 +134,13 @@ class Reception:
                     self._outbox.answer(reply, failed(error))
             case Tailed():
                 self._answers.tailed(who.name, message, now)
-            case Noticed():
-                pass
+            case Noticed(number):
+                self._notifying.shown(who.name, number, now)
             case Hello() | Report() | Bye():
                 self._outbox.connected(who.name, peer)
                 self._handle(AgentSaid(who.name, message))
+                if isinstance(message, Report):
+                    self._notifying.at_desk(who.name, message.people, now)
             case _:
                 assert_never(message)
 

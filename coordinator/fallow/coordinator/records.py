@@ -243,8 +243,8 @@ class EventRecord(Struct, frozen=True, kw_only=True, gc=False):
     `ref` is NAMESPACE:BATCH[/JOB] or "", `attempt` 0 when it is about no attempt. Kinds: joined,
     revoked, online, offline, verdict, quarantined, drained, undrained, submitted, removed, killed,
     held, released, retried, assigned, staging, building, running, ending, paused, resumed,
-    finished, stopping, doubtful, ended, done, built, build_failed, trouble. `finished` says how
-    long it ran and was paused.
+    finished, stopping, doubtful, ended, done, built, build_failed, told, trouble. `finished` says
+    how long it ran and was paused.
     """
 
     wall: float

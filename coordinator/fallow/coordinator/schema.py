@@ -140,4 +140,9 @@ CREATE TABLE checkpoint (
     FOREIGN KEY (batch, idx) REFERENCES job (batch, idx) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 """,
+    # AUTOINCREMENT: a number that was told to others never stands for another message.
+    """
+CREATE TABLE notice (id INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL) STRICT;
+CREATE TABLE matrix_room (target TEXT PRIMARY KEY, room TEXT NOT NULL) STRICT;
+""",
 ]

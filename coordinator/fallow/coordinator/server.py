@@ -11,11 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
-from fallow.coordinator import archive, sweeping
+from fallow.coordinator import archive, couriers, sweeping
 from fallow.coordinator.answers import Answers
 from fallow.coordinator.archive import Archive, BatchRemoved, Broken, BuildOutputPut
 from fallow.coordinator.config import Settings, advertised
 from fallow.coordinator.core import Core
+from fallow.coordinator.couriers import Couriers
 from fallow.coordinator.deposits import Deposit, Deposited, Unusable
 from fallow.coordinator.events import (
     Answer,
@@ -31,9 +32,11 @@ from fallow.coordinator.events import (
     KeepCheckpoint,
     RemoveTree,
     Step,
+    Tell,
     ToNode,
 )
 from fallow.coordinator.manifests import BadManifest
+from fallow.coordinator.notifying import Notifying
 from fallow.coordinator.outbox import Outbox, Peer
 from fallow.coordinator.people import People
 from fallow.coordinator.reception import Place, Reception
@@ -91,19 +94,24 @@ class Server:
         self._results = Results(settings.results, self._blobs, at)
         self._allowed = AllowList()
         self._people = People(*self._store.people(), self._allowed, _user(), self._now().wall)
-        self._loop: Loop[archive.Outcome] = Loop(
+        self._loop: Loop[archive.Outcome | couriers.Outcome] = Loop(
             self._clock,
-            on_event=self._on_archived,
+            on_event=self._on_done,
             on_turn=self._on_turn,
             deadline=self._deadline,
         )
         self._archive = Archive(self._results, self._loop.post)
+        self._couriers = Couriers(settings.homeserver, self._loop.post)
         self._outbox = Outbox(self._store, self._archive, at)
         self._core = Core(boot_id())
         self._answers = Answers(
             self._core, self._store, self._blobs, self._outbox.tell, self._outbox.answer
         )
+        self._core.world.ways = settings.ways
         self._watching = Watching(self._core, self._store, self._outbox.answer)
+        self._notifying = Notifying(
+            self._outbox.save, self._couriers.send, self._outbox.tell, self._people.name_of
+        )
         self._build_outputs: list[archive.PutBuildOutput] = []
         self._unneeded: set[str] = set()
         self._sweep_at = 0.0
@@ -134,6 +142,7 @@ class Server:
                 self._people,
                 self._answers,
                 self._watching,
+                self._notifying,
                 self._blobs,
                 self._outbox,
                 self._handle,
@@ -151,6 +160,7 @@ class Server:
                     self._loop.run()
             finally:
                 data_server.stop()
+                self._couriers.stop()
                 self._archive.stop()
         self._store.close()
         self._lock.release()
@@ -162,6 +172,7 @@ class Server:
     def _recover(self) -> None:
         """Go on where the last process ended: its removals, then its commits."""
         restored = self._core.restore(self._store.load(), self._now())
+        self._notifying.restore(*self._store.notices(), self._now())
         # First: a batch that took over the name of a removed one may be among the commits.
         for doomed in self._store.doomed():
             self._results.remove_batch(doomed.uid, doomed.namespace, doomed.name)
@@ -204,6 +215,13 @@ class Server:
         now = self._now()
         for incoming in socket.receive_all():
             reception.on_message(Peer(socket, incoming.peer), incoming, now)
+
+    def _on_done(self, outcome: archive.Outcome | couriers.Outcome) -> None:
+        """Another thread has done something."""
+        if isinstance(outcome, couriers.Delivered | couriers.Failed):
+            self._notifying.came_back(outcome, self._now())
+        else:
+            self._on_archived(outcome)
 
     def _on_archived(self, outcome: archive.Outcome) -> None:
         match outcome:
@@ -257,6 +275,8 @@ class Server:
                         self._build_outputs.append(
                             archive.PutBuildOutput(uid, namespace, batch, node, hash, size)
                         )
+                case Tell(said):
+                    self._notifying.take(said, self._now())
                 case DropOutputs(manifest):
                     self._unneeded |= sweeping.listed(self._blobs, manifest)
                 case RemoveTree(uid, namespace, batch):
@@ -325,6 +345,8 @@ class Server:
         self._forget_events(now)
         try:
             self._outbox.finish()
+            # Only what is on disk by now is told.
+            self._notifying.go(now)
             if self._watching.look(now):
                 self._outbox.finish()
             self._sweep(now)
@@ -377,6 +399,7 @@ class Server:
             self._core.deadline(),
             self._answers.deadline(),
             self._watching.deadline(),
+            self._notifying.deadline(),
             self._sweep_at,
             self._forget_at,
         )

@@ -33,6 +33,7 @@ from fallow.coordinator.records import (
     Save,
     Waiting,
 )
+from fallow.coordinator.telling import Ways
 from fallow.shared.batch import Batch, Priority, Resources, capabilities_of
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.jobspec import Specifications
@@ -131,6 +132,7 @@ class World:
         self.committing: dict[JobId, AttemptId] = {}
         self.checkpoints: dict[JobId, CheckpointRecord] = {}
         self.alarms = Alarms()
+        self.ways = Ways()
         self.plan_wanted = True
         # Which batches follow another, by the reference of that; and those with news for them.
         self.followers: dict[str, set[str]] = {}

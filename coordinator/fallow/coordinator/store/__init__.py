@@ -12,6 +12,10 @@ from fallow.coordinator.store.saves import (
     Committing,
     Doomed,
     ForgetEvents,
+    Kept,
+    NoticeGone,
+    NoticeKept,
+    RoomKept,
     Undone,
 )
 
@@ -24,6 +28,10 @@ __all__ = [
     "DataDirLock",
     "Doomed",
     "ForgetEvents",
+    "Kept",
+    "NoticeGone",
+    "NoticeKept",
+    "RoomKept",
     "Store",
     "Undone",
 ]

@@ -25,7 +25,7 @@ from fallow.coordinator.records import (
 from fallow.coordinator.schema import MIGRATIONS
 from fallow.coordinator.store import rows
 from fallow.coordinator.store.rows import Row
-from fallow.coordinator.store.saves import AnySave, Doomed
+from fallow.coordinator.store.saves import AnySave, Doomed, Kept
 from fallow.shared.errors import FallowError
 from fallow.shared.messages import Happening
 from fallow.shared.runs import OutputFile
@@ -126,6 +126,16 @@ class Store:
     def doomed(self) -> list[Doomed]:
         """The batches whose results are still to be removed."""
         return [Doomed(*row) for row in self._query("SELECT uid, namespace, name FROM doomed")]
+
+    def notices(self) -> tuple[list[Kept], dict[str, str], int]:
+        """Messages not told yet, Matrix rooms by target, and the highest number ever given."""
+        kept = [
+            msgspec.json.decode(row[0], type=Kept)
+            for row in self._query("SELECT record FROM notice ORDER BY id")
+        ]
+        rooms: dict[str, str] = dict(self._query("SELECT target, room FROM matrix_room"))
+        last = self._query("SELECT seq FROM sqlite_sequence WHERE name = 'notice'")
+        return kept, rooms, last[0][0] if last else 0
 
     def results(
         self, uid: str, first: int, last: int

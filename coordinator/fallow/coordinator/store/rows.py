@@ -33,6 +33,9 @@ from fallow.coordinator.store.saves import (
     Committing,
     Doomed,
     ForgetEvents,
+    NoticeGone,
+    NoticeKept,
+    RoomKept,
     Undone,
 )
 from fallow.shared.ids import AttemptId, JobId
@@ -260,6 +263,12 @@ WRITES: dict[type, _Write] = {
         lambda it: (it.uid, it.namespace, it.name),
     ),
     Cleared: ("DELETE FROM doomed WHERE uid = ?", lambda it: (it.uid,)),
+    NoticeKept: (
+        _upsert("notice", 1, "id record"),
+        lambda it: (it.kept.id, _encode(it.kept)),
+    ),
+    NoticeGone: ("DELETE FROM notice WHERE id = ?", lambda it: (it.id,)),
+    RoomKept: (_upsert("matrix_room", 1, "target room"), lambda it: (it.target, it.room)),
     # Looks at no more rows than it may drop: it is done in the middle of other work.
     ForgetEvents: (
         "DELETE FROM event WHERE id IN (SELECT id FROM"
@@ -270,4 +279,4 @@ WRITES: dict[type, _Write] = {
         lambda it: (it.most, it.before, it.keep),
     ),
 }
-_IN_ORDER = {DropBatch, DropCheckpoint, Undone, Doomed, Cleared}
+_IN_ORDER = {DropBatch, DropCheckpoint, Undone, Doomed, Cleared, NoticeKept, NoticeGone}

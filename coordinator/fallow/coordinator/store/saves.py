@@ -10,6 +10,7 @@ from msgspec import Struct
 from fallow.coordinator.deposits import Deposit, Deposited
 from fallow.coordinator.people import KeyRecord, TokenRecord
 from fallow.coordinator.records import Save
+from fallow.coordinator.telling import Message
 from fallow.shared.ids import AttemptId
 from fallow.shared.runs import OutputFile
 
@@ -58,6 +59,35 @@ class ForgetEvents(Struct, frozen=True):
     most: int = 5000
 
 
+class Kept(Struct, frozen=True):
+    """A message about a batch's end that its person does not have yet; wall-clock seconds."""
+
+    id: int
+    message: Message
+    made: float
+    tries: int
+    next_try: float
+
+
+class NoticeKept(Struct, frozen=True):
+    """This message is to be told, or tried again."""
+
+    kept: Kept
+
+
+class NoticeGone(Struct, frozen=True):
+    """It was told, or never will be."""
+
+    id: int
+
+
+class RoomKept(Struct, frozen=True):
+    """The Matrix room for a person; "" when there is none any more."""
+
+    target: str
+    room: str
+
+
 AnySave: TypeAlias = (
     Save
     | KeyRecord
@@ -68,5 +98,8 @@ AnySave: TypeAlias = (
     | BuildOutputKept
     | Doomed
     | Cleared
+    | NoticeKept
+    | NoticeGone
+    | RoomKept
     | ForgetEvents
 )
