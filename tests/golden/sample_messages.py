@@ -2,12 +2,20 @@
 
 from fallow.shared import messages as m
 from fallow.shared.batch import (
+    Apptainer,
+    ApptainerInitialize,
+    ApptainerJob,
     Batch,
+    Checkpoint,
     Command,
     CommandInitialize,
     CommandJob,
     File,
+    Limits,
     Meta,
+    OnFailure,
+    OnLost,
+    OnOwnerReturn,
     Python,
     PythonInitialize,
     PythonJob,
@@ -96,6 +104,35 @@ COMMAND = Batch(
         jobs=(CommandJob(name="a", run=("./a",), env={"B": "c"}, resources=Resources(cpus=1)),),
     ),
 )
+CONTAINERS = Batch(
+    meta=Meta(namespace="ana_cfd", batch_name="containers", matrix="@ana:example.org"),
+    apptainer=Apptainer(
+        initialize=ApptainerInitialize(
+            sif=File("solver.sif"),
+            required_files=(File("mesh.h5"),),
+            required_mounts=(File("/output"),),
+        ),
+        jobs=(
+            ApptainerJob(
+                name="a",
+                required_files=(File("a.json", "case.json"),),
+                required_mounts=(File("/data/t", "/tables"),),
+                slurm={"time": "10:00:00", "ntasks": 4},
+            ),
+        ),
+    ),
+    resources=Resources(cpus=2, memory=2**30, gpus=1, disk=2**33),
+    limits=Limits(run_time=3600.0),
+    on_failure=OnFailure(retries=2, back_off=5.0),
+    on_owner_return=OnOwnerReturn(do="evict", max_pause=60.0, then="move"),
+    checkpoint=Checkpoint(signal="USR1", grace=5.0, files=("ckpt/",)),
+    on_lost=OnLost(after=60.0, then="wait"),
+    priority="high",
+    after=("mesh",),
+    notify=("desktop",),
+    slurm={"partition": "cpu", "exclusive": True},
+    network=False,
+)
 CONTENTS: dict[str, tuple[m.Content, ...]] = {
     "src": (m.Content("main.c", A, 10, True), m.Content("lib/x.c", B, 20))
 }
@@ -152,6 +189,7 @@ REQUESTS: list[m.ClientVerb] = [
     m.Keys(),
     m.Revoke("ana"),
     m.Enrol(KEY, "ana"),
+    m.Submit(CONTAINERS, {}, "a third time"),
 ]
 REPLIES: list[m.ClientReply] = [
     m.Failed("no", "because", "do this", 2),

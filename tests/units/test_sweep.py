@@ -5,12 +5,16 @@ import math
 import sys
 import time
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fallow.shared.batch import (
+    Apptainer,
+    ApptainerInitialize,
+    ApptainerJob,
     Batch,
     Command,
     CommandJob,
@@ -136,6 +140,83 @@ def test_any_range_is_made_or_refused(start: float, to: float, step: float) -> N
     last = jobs.values(len(jobs) - 1)["x"]
     assert isinstance(last, float)
     assert last <= to if step > 0 else last >= to
+
+
+def test_a_counted_range_has_both_of_its_ends() -> None:
+    jobs = sweep({"x": Range(start=0, to=1, count=5), "n": Range(start=10, to=0, count=6)})
+    assert list(jobs.columns()["x"]) == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert list(map(repr, jobs.columns()["n"])) == ["10", "8", "6", "4", "2", "0"]
+    thirds = sweep({"x": Range(start=0, to=1, count=4)}).columns()["x"]
+    assert list(thirds) == [0.0, 1 / 3, 2 / 3, 1.0]
+
+
+def test_a_logarithmic_range_has_equal_ratios_and_round_numbers() -> None:
+    jobs = sweep({"x": Range(start=0.001, to=1000, count=7, scale="log")}, "x{x}")
+    assert list(jobs.names()) == ["x0.001", "x0.01", "x0.1", "x1", "x10", "x100", "x1000"]
+    down = sweep({"x": Range(start=8, to=1, count=4, scale="log")}, "x{x}")
+    assert list(down.names()) == ["x8", "x4", "x2", "x1"]
+
+
+@given(st.floats(1e-300, 1e300), st.floats(1e-300, 1e300), st.integers(2, 50), st.booleans())
+def test_any_counted_range_is_made_or_refused(
+    start: float, to: float, count: int, log: bool
+) -> None:
+    scale: Literal["linear", "log"] = "log" if log else "linear"
+    try:
+        jobs = sweep({"x": Range(start=start, to=to, count=count, scale=scale)})
+    except BatchError:
+        assert start == to
+        return
+    found = [float(value) for value in jobs.columns()["x"]]
+    assert (len(found), found[0], found[-1]) == (count, start, to)
+    assert found == sorted(found, reverse=start > to)
+
+
+def test_true_is_not_one() -> None:
+    values: dict[str, tuple[Scalar, ...] | Range] = {"a": (True, 1, "true", 1.0), "b": (1, 2)}
+    jobs = sweep(values, exclude=({"a": 1, "b": 2},))
+    assert [values["a"] for values in all_values(jobs) if values["b"] == 2] == [True, "true"]
+    assert len(jobs) == 6
+
+
+def test_what_a_job_does_not_ask_for_is_the_batches() -> None:
+    own = Resources(gpus=0, disk=7)
+    command = Command(
+        run="./x {gpus}", jobs=(CommandJob(name="a", resources=own), CommandJob(name="b"))
+    )
+    batch = Batch(meta=META, command=command, resources=Resources(cpus=2, gpus=1, disk=5))
+    jobs = Expansion(batch)
+    assert jobs.resources(0) == Resources(cpus=2, gpus=0, disk=7)
+    assert jobs.resources(1) == Resources(cpus=2, gpus=1, disk=5)
+    assert [jobs.concrete(index, 1).run for index in (0, 1)] == ["./x 0", "./x 1"]
+
+
+def test_the_capability_gpu_asks_for_one() -> None:
+    meta = Meta(namespace="n", batch_name="b", capabilities=("gpu",))
+    command = Command(run="./x {gpus}", jobs=(CommandJob(name="a"),))
+    assert Expansion(Batch(meta=meta, command=command)).resources(0).gpus == 1
+    more = Batch(meta=meta, command=command, resources=Resources(gpus=2))
+    assert Expansion(more).resources(0).gpus == 2
+
+
+def test_processors_that_are_not_known_yet_stay_as_they_are() -> None:
+    jobs = sweep({"a": ("x y",)}, run="./x -t {a} -j {cpus}")
+    assert jobs.concrete(0, None).run == "./x -t 'x y' -j {cpus}"
+
+
+def test_a_container_has_its_image_and_all_its_mounts() -> None:
+    apptainer = Apptainer(
+        initialize=ApptainerInitialize(
+            sif=File("x.sif"), required_files=(File("m"),), required_mounts=(File("/a"),)
+        ),
+        jobs=(
+            ApptainerJob(name="j", required_files=(File("{c}"),), required_mounts=(File("/b"),)),
+        ),
+    )
+    jobs = Expansion(Batch(meta=META, apptainer=apptainer))
+    assert jobs.concrete(0, 2) == ConcreteJob(
+        "j", File("x.sif"), {}, (File("{c}"),), (File("/a"), File("/b"))
+    )
 
 
 def test_many_large_columns_are_refused_not_counted_out() -> None:

@@ -74,7 +74,9 @@ def _container(
         raise FallowError("only a job can be a container, not a build")
     if runtime is None:
         raise FallowError(
-            "this computer has no apptainer any more", hint="install apptainer or singularity"
+            "this computer has neither apptainer nor singularity",
+            "one of them is needed to run an image",
+            "install apptainer",
         )
     hidden = settings.sandbox != "none"
     container.check_mounts(action, settings.read_only, hidden)
