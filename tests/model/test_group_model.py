@@ -10,13 +10,24 @@ from itertools import islice
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
 
 from fakes import AWAY, GIB, sweep_batch
-from fallow.coordinator.events import NodeJoined
+from fallow.coordinator.events import Caller, NodeJoined
 from fallow.coordinator.records import Active, Done, Ended
-from fallow.shared.batch import Checkpoint
-from fallow.shared.ids import AttemptId
-from fallow.shared.messages import Kill, Remove
+from fallow.coordinator.world import LiveBatch
+from fallow.shared.batch import Checkpoint, OnFailure, OnLost
+from fallow.shared.ids import AttemptId, JobId
+from fallow.shared.messages import (
+    Drain,
+    Hold,
+    Kill,
+    Release,
+    Remove,
+    Retry,
+    Submitted,
+    Undrain,
+)
 from fallow.shared.runs import Exit, Exited, Signalled
 from fallow.tray import core_words as words
 from model.desk import ModelCoordinator, ModelDesk, succeeded_by_itself
@@ -25,6 +36,7 @@ EXITS = st.sampled_from([Exited(0), Exited(0), Exited(0), Exited(3), Signalled(1
 WHICH = st.integers(0, 1)
 OVER = {"succeeded", "failed", "killed", "held"}
 LONG = 1900.0
+ADMIN = Caller("root", "admin")
 
 
 class Group(RuleBasedStateMachine):
@@ -33,7 +45,9 @@ class Group(RuleBasedStateMachine):
         self.office = ModelCoordinator()
         self.desks = [ModelDesk(self.office, "desk", 2), ModelDesk(self.office, "loft", 1)]
         self.batches = 0
-        self.won: dict[tuple[str, int], int] = {}
+        # By job, and by the attempt after which it was last tried anew.
+        self.won: dict[tuple[str, int, int], int] = {}
+        self.tried_anew: dict[JobId, set[int]] = {}
         for desk in self.desks:
             self.office.turn(NodeJoined(desk.name))
 
@@ -44,12 +58,13 @@ class Group(RuleBasedStateMachine):
         cpus=st.sampled_from([None, 1]),
         build=st.booleans(),
         saves=st.booleans(),
+        retries=st.integers(0, 2),
     )
-    def begin(self, jobs: int, cpus: int | None, build: bool, saves: bool) -> None:
+    def begin(self, jobs: int, cpus: int | None, build: bool, saves: bool, retries: int) -> None:
         for desk in self.desks:
             desk.connect()
         self.elapse(40.0)
-        self.submit(jobs, cpus, build, saves)
+        self.submit(jobs, cpus, build, saves, retries, None, False)
         self.exchange()
 
     @rule(
@@ -57,12 +72,32 @@ class Group(RuleBasedStateMachine):
         cpus=st.sampled_from([None, 1]),
         build=st.booleans(),
         saves=st.booleans(),
+        retries=st.integers(0, 2),
+        follows=st.sampled_from([None, None, 0, 1, 2]),
+        waits=st.booleans(),
     )
-    def submit(self, jobs: int, cpus: int | None, build: bool, saves: bool) -> None:
-        if self.batches < 4:
-            saved = Checkpoint(grace=5.0, files=("state",)) if saves else None
-            name = f"b{self.batches}"
-            self.office.submit(sweep_batch(name, jobs, cpus=cpus, build=build, checkpoint=saved))
+    def submit(
+        self,
+        jobs: int,
+        cpus: int | None,
+        build: bool,
+        saves: bool,
+        retries: int,
+        follows: int | None,
+        waits: bool,
+    ) -> None:
+        if self.batches >= 4:
+            return
+        saved = Checkpoint(grace=5.0, files=("state",)) if saves else None
+        name = f"b{self.batches}"
+        batch = sweep_batch(name, jobs, cpus=cpus, build=build, checkpoint=saved)
+        batch = replace(
+            batch,
+            on_failure=OnFailure(retries=retries, back_off=5.0),
+            on_lost=OnLost(then="wait" if waits else "rerun"),
+            after=() if follows is None else (f"b{follows}",),
+        )
+        if isinstance(self.office.submit(batch), Submitted):
             self.batches += 1
 
     @rule(batch=st.integers(0, 3), job=st.sampled_from([None, 0, 1]), remove=st.booleans())
@@ -72,6 +107,33 @@ class Group(RuleBasedStateMachine):
             self.office.ask(Remove(ref))
         else:
             self.office.ask(Kill(ref if job is None else f"{ref}/j{job}"))
+
+    @rule(
+        batch=st.integers(0, 3),
+        job=st.sampled_from([None, 0, 1]),
+        what=st.sampled_from(["hold", "release", "retry", "all", "lost", "rebuild"]),
+    )
+    def think_again(self, batch: int, job: int | None, what: str) -> None:
+        ref = f"b{batch % self.batches}" + ("" if job is None else f"/j{job}")
+        match what:
+            case "hold":
+                self.office.ask(Hold(ref))
+            case "release":
+                self.office.ask(Release(ref))
+            case "retry":
+                self.office.ask(Retry(ref))
+            case "all":
+                self.office.ask(Retry(ref, "all"))
+            case "lost":
+                self.office.ask(Retry(ref, "lost"))
+            case "rebuild":
+                self.office.ask(Retry(ref, rebuild=True))
+
+    @rule(which=WHICH, what=st.sampled_from(["drain", "now", "undrain"]))
+    def drain(self, which: int, what: str) -> None:
+        name = self.desks[which].name
+        undrains = what == "undrain"
+        self.office.ask(Undrain(name) if undrains else Drain(name, what == "now"), ADMIN)
 
     @rule(which=WHICH, what=st.sampled_from(["touch", "touch", "pause", "resume", "eject"]))
     def somebody_is_there(self, which: int, what: str) -> None:
@@ -234,7 +296,9 @@ class Group(RuleBasedStateMachine):
     def at_most_one_result_and_a_true_one(self) -> None:
         for job, kept in self.office.on_disk.items():
             results = [number for number, outcome in kept if outcome == "result"]
-            assert len(results) <= 1, f"{job} was committed {len(results)} times"
+            ends = self.tried_anew.get(job, set())
+            tries = [sum(number > end for end in ends) for number in results]
+            assert len(set(tries)) == len(tries), f"{job} was committed more than once: {results}"
             for number in results:
                 attempt = AttemptId(job.batch, job.index, number)
                 assert succeeded_by_itself(self.desks, attempt), f"{attempt} did not succeed"
@@ -243,7 +307,8 @@ class Group(RuleBasedStateMachine):
     def done_is_final(self) -> None:
         for batch in self.office.core.world.batches.values():
             for job in batch.jobs:
-                key = (job.id.batch, job.id.index)
+                key = (job.id.batch, job.id.index, job.earlier)
+                self.tried_anew.setdefault(job.id, set()).add(job.earlier)
                 if type(job.state) is Done and job.state.outcome == "succeeded":
                     assert self.won.setdefault(key, job.state.attempt or 0) == job.state.attempt
                 else:
@@ -263,7 +328,7 @@ class Group(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.heal()
         for batch in self.office.core.world.batches.values():
-            assert set(batch.shown) <= OVER, f"{batch.ref()} is stuck: {batch.shown}"
+            assert set(batch.shown) <= self.may_stay(batch), f"{batch.ref()}: {batch.shown}"
             for job in batch.jobs:
                 assert type(job.state) is not Active
                 assert (job.killed and type(job.state) is Done) or not job.killed
@@ -285,6 +350,7 @@ class Group(RuleBasedStateMachine):
         self.office.finish_commits()
         for desk in self.desks:
             desk.patience = None
+            self.office.ask(Undrain(desk.name), ADMIN)
         for _ in range(400):
             for _ in self.a_good_day(ends=True):
                 pass
@@ -292,9 +358,16 @@ class Group(RuleBasedStateMachine):
                 return
             self.elapse(3.0)
 
+    def may_stay(self, batch: LiveBatch) -> set[str]:
+        """What may become of its jobs: what follows something that does not end waits."""
+        batches = self.office.core.world.batches.values()
+        followed = [each for each in batches if each.ref() in batch.record.after]
+        waits = any(set(each.shown) & {"held", "waiting"} for each in followed)
+        return OVER | {"waiting"} if waits else OVER
+
     def is_quiet(self) -> bool:
         batches = self.office.core.world.batches.values()
-        if not all(set(batch.shown) <= OVER for batch in batches):
+        if not all(set(batch.shown) <= self.may_stay(batch) for batch in batches):
             return False
         held = {batch.record.uid for batch in batches if "held" in batch.shown}
         return all(

@@ -67,6 +67,29 @@ def test_a_success_is_a_folder_with_its_files_and_attempt_json(
     assert all(blobs.has(file.hash) for file in done.files)
 
 
+def test_a_success_stays_when_a_later_try_fails(
+    tmp_path: Path, blobs: BlobStore, results: Results
+) -> None:
+    """A job that succeeded is tried again by hand, and that fails."""
+    job = tmp_path / "results/ana/sweep/job_0"
+    results.commit([a_deposit(manifest=a_manifest(blobs, {"stdout.txt": b"good"}))])
+    bad = failed(2, a_manifest(blobs, {"stdout.txt": b"bad", "x/y": b"1"}))
+    for _ in range(2):  # also when it is done again after a crash
+        (done,) = results.commit([bad])
+        assert isinstance(done, Deposited)
+        results.tidy([bad])
+        assert (job / "stdout.txt").read_bytes() == b"good"
+        assert tree(job / ".attempts/2").keys() == {"stdout.txt", "x/y", "attempt.json"}
+        assert (job / ".attempts/2/stdout.txt").read_bytes() == b"bad"
+        assert json.loads((job / "attempt.json").read_text())["attempt"] == 1
+    results.commit([failed(3, a_manifest(blobs, {"stdout.txt": b"worse"}))])
+    again = AttemptId(made.UID, 0, 4)
+    results.commit([a_deposit(attempt=again, manifest=a_manifest(blobs, {"stdout.txt": b"best"}))])
+    assert (job / "stdout.txt").read_bytes() == b"best"
+    assert sorted(path.name for path in (job / ".attempts").iterdir()) == ["2", "3"]
+    assert list((tmp_path / "results/.staging").glob("*.new")) == []
+
+
 def test_a_failed_attempt_shows_until_a_success_replaces_it(
     tmp_path: Path, blobs: BlobStore, results: Results
 ) -> None:

@@ -277,8 +277,8 @@ def _never_ran(attempt: AttemptRecord) -> bool:
 
 
 def _shown(attempts: list[tuple[int, str, tuple[str, ...]]]) -> tuple[int, str, tuple[str, ...]]:
-    """The attempt whose files are in the job's own folder: a success, else the last."""
-    for attempt in attempts:
+    """The attempt whose files are in the job's own folder: the last success, else the last."""
+    for attempt in reversed(attempts):
         if attempt[1] == "result":
             return attempt
     return attempts[-1]

@@ -120,14 +120,14 @@ class Results:
         for each in done:
             if isinstance(each, Unusable):
                 shutil.rmtree(self._stage(each.deposit, "new"), ignore_errors=True)
-        in_staging = set(fresh)
+        in_staging = {path.relative_to(self._staging).parts[0] for path in fresh}
         # All are forced to disk together: what the first one waits for is most of the others'.
         for path in fresh:
             sync(path)
         self._at("assembled")
         changed: dict[Path, None] = {}
         for deposit in deposits:
-            assembled = self._stage(deposit, "new") / RECORD in in_staging
+            assembled = self._stage(deposit, "new").name in in_staging
             changed.update(dict.fromkeys(self._install(deposit, assembled)))
         for folder in changed:
             sync(folder)
@@ -204,9 +204,10 @@ class Results:
         failed = deposit.outcome == "failed"
         tops = [new]
         if failed:
-            tops.append(new / ATTEMPTS / str(deposit.attempt.number))
-            tops[1].mkdir(parents=True)
-        folders = {*tops, new / ATTEMPTS} if failed else {new}
+            kept = new / ATTEMPTS / str(deposit.attempt.number)
+            kept.mkdir(parents=True)
+            tops = [kept] if self._is_beside(deposit) else [new, kept]
+        folders = {*tops, new, new / ATTEMPTS} if failed else {new}
         for top in tops:
             for below in manifest.folders:
                 make_folders(top, below, folders)
@@ -216,11 +217,12 @@ class Results:
                 if "/" in file.path:
                     make_folders(top, file.path.rpartition("/")[0], folders)
                 place(source, top / file.path, file.executable)
-        write(new / RECORD, record)
-        self._keep(new / RECORD, listed[-1].hash)
-        if failed:
-            os.link(new / RECORD, tops[1] / RECORD)
-        fresh.append(new / RECORD)
+        first, *others = tops
+        write(first / RECORD, record)
+        self._keep(first / RECORD, listed[-1].hash)
+        for top in others:
+            os.link(first / RECORD, top / RECORD)
+        fresh.append(first / RECORD)
         fresh += folders
         return Deposited(deposit, listed, manifest.folders)
 
@@ -246,6 +248,14 @@ class Results:
             # Once in a process: an earlier one may have ended between making and syncing it.
             changed += [batch.parent, self._root]
             self._rooted.add(batch)
+        if self._is_beside(deposit):
+            kept = job / ATTEMPTS
+            if assembled:
+                kept.mkdir(exist_ok=True)
+                number = str(deposit.attempt.number)
+                os.rename(new / ATTEMPTS / number, kept / number)
+                shutil.rmtree(new)
+            return [*changed, kept, job]
         if assembled:
             try:
                 os.rename(new, job)
@@ -269,15 +279,29 @@ class Results:
 
     def _installed(self, deposit: Deposit) -> bool:
         job = self._root / deposit.namespace / deposit.batch / deposit.job
-        try:
-            found = msgspec.json.decode((job / RECORD).read_bytes(), type=_Whose)
-        except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+        if self._is_beside(deposit):
+            job = job / ATTEMPTS / str(deposit.attempt.number)
+        found = _whose(job)
+        return found is not None and found.id == str(deposit.attempt)
+
+    def _is_beside(self, deposit: Deposit) -> bool:
+        """Whether it failed, and an earlier success stays in the job's own folder."""
+        if deposit.outcome != "failed":
             return False
-        return found.id == str(deposit.attempt)
+        shown = _whose(self._root / deposit.namespace / deposit.batch / deposit.job)
+        return shown is not None and shown.succeeded
 
 
 class _Whose(Struct):
     id: str
+    succeeded: bool = False
+
+
+def _whose(folder: Path) -> _Whose | None:
+    try:
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=_Whose)
+    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+        return None
 
 
 def build_output_name(workstation: str) -> str:
