@@ -79,11 +79,11 @@ def test_the_original_container_kind_runs_to_its_results(
     plain = new_workstation("plain")
     coordinator.verbs.ok("submit", file)
 
-    def reason() -> str:
-        (batch,) = coordinator.verbs.json("status", "containers")["batches"]
-        return str(batch["jobs"][0]["reason"])
+    def why() -> str:
+        return coordinator.verbs.run("why", "containers/job_1").out
 
-    wait_until(lambda: "apptainer" in reason(), 30, f"the reason that {plain.name} is not enough")
+    said = wait_until(lambda: (found := why()) and "apptainer" in found and found, 30, "the reason")
+    assert plain.name in said
     desk = new_workstation("desk", around=around(bin_folder))
     coordinator.wait_for("containers", {"succeeded": 2, "failed": 1}, 60)
 
