@@ -108,6 +108,39 @@ def test_typing_pauses_a_build(group: Group, desk: Desk) -> None:
     assert said == "".join(f"line {n}\n" for n in range(LINES))
 
 
+def test_typing_stops_the_fetching_of_files(group: Group, desktop: VirtualDesktop) -> None:
+    slow = config(DESK).replace("[offer]\n", '[offer]\nbandwidth = "1MB/s"\n')
+    place = group.workstation(configuration=slow, covers_terminals=True)
+    with desktop.menu() as menu:
+        desk = Desk(place, desktop, menu)
+        desk.wait_until_free()
+        batch = group.write(
+            one_job("wc -c < input/mesh", more="  required_files: [mesh]\n"), mesh="m" * 4_000_000
+        )
+        group.coordinator.verbs.ok("submit", batch)
+        wait_until(lambda: bytes_below(place.data_dir / "cache") > 400_000, 30, "half of the file")
+        desktop.key("a")
+        wait_until(lambda: place.quick_status().verdict == "present", 10, "the key to be seen")
+        assert group.wait_for_state("b", "paused")["workstation"] == "ws1"
+        before = bytes_below(place.data_dir / "cache")
+        assert before < 4_000_000
+        # What was on its way when the key was pressed may still arrive; a second of traffic is not.
+        end = time.monotonic() + 1.2
+        while time.monotonic() < end:
+            desktop.key("a")
+        assert bytes_below(place.data_dir / "cache") - before < 800_000
+        group.wait_for_state("b", "succeeded", 60)
+    assert (group.coordinator.results / "ana/b/j/stdout.txt").read_text() == "4000000\n"
+
+
+def bytes_below(folder: Path) -> int:
+    found = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            found += path.stat().st_blocks * 512 if path.is_file() else 0
+    return found
+
+
 def test_a_pause_by_menu_outlives_tray_and_agent(group: Group, desk: Desk) -> None:
     group.submit(one_job("while :; do :; done"))
     desk.place.wait_for_run("running")
