@@ -176,7 +176,7 @@ REQUESTS: list[m.ClientVerb] = [
     m.Remove("channel"),
     m.Hold("channel/re100"),
     m.Release("channel"),
-    m.Retry("channel", "lost", True),
+    m.Retry("channel", "lost", True, "once"),
     m.Drain("desk1", True),
     m.Undrain("desk1"),
     m.Why("channel/re100"),

@@ -76,7 +76,7 @@ hold        | Held   Held      ~         ~         ~         ~         Held   - 
 by hand     | Held   Held      +h        +h        ~         Held      Held   -      -         -
 release     | ~      ~         ~         ~         Queued    Queued    Queued -      -         -
 to wait     | ~      ~         ~         ~         Waiting   Queued    Queued -      -         -
-retry       | -      -         -         -         -         -         -      Queued Queued    Queued
+retry       | -      -         -         -         -         -         -      Queued Queued Queued
 unmet       | Waiting -        -         -         ~         Waiting   -      -      -         -
 met         | Queued -         -         -         ~         Queued    -      -      -         -
 """

@@ -133,6 +133,24 @@ def test_a_retry_tries_anew_what_failed_or_was_killed(
     assert office.shown("sweep") == ["succeeded"] * 3
 
 
+def test_a_retry_that_is_said_again_is_done_once(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    office.submit(batch())
+    desk.read()
+    desk.finish(Exited(3))
+    ask = Retry("sweep", once="a word")
+    assert office.ask(ask) == Did("1 job of ana:sweep is tried again")
+    assert desk.read() == ["assign 0#2"]
+    desk.finish(Exited(3))
+    office.restart()
+    desk.connect()
+    assert office.ask(ask) == Did("ana:sweep is tried again")
+    assert office.shown("sweep") == ["failed"]
+    office.ask(Retry("sweep", once="another"))
+    assert office.shown("sweep") == ["staging"]
+
+
 def test_what_succeeded_runs_again_only_when_that_is_said(
     office: FakeCoordinator, desk: ScriptedAgent
 ) -> None:

@@ -185,6 +185,8 @@ def _retry(
     now: Moment,
 ) -> str:
     ref, which = batch.ref(job), body.which
+    if body.once and body.once == batch.record.retried:
+        return f"{ref} is tried again"
     some = _these(batch, job)
     if body.rebuild:
         _rebuild(world, batch)
@@ -195,6 +197,9 @@ def _retry(
     else:
         wanted = [each for each in some if _is_wanted(world, each, which)]
         news = _happened(world, wanted, jobs.Retry(), now)
+    if body.once and (news or body.rebuild):
+        batch.record = replace(batch.record, retried=body.once)
+        world.save(batch.record)
     if news:
         world.plan_wanted = True
         text = f"{_count(len(news))} by {caller.name}"

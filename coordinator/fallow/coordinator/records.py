@@ -139,7 +139,7 @@ class BatchRecord(Struct, frozen=True, kw_only=True):
     `submitted` is wall-clock seconds, `lost_after` the seconds of silence after which another
     attempt may start, `once` the client's random word for this submission. `after` are the
     full references of what must have succeeded before, `rebuilds` counts how often every
-    workstation was told to build it anew.
+    workstation was told to build it anew, `retried` is the random word of its last retry.
     """
 
     uid: str
@@ -154,6 +154,7 @@ class BatchRecord(Struct, frozen=True, kw_only=True):
     lost_after: float = 1800.0
     after: tuple[str, ...] = ()
     rebuilds: int = 0
+    retried: str = ""
 
 
 class JobRecord(Struct, frozen=True, kw_only=True, gc=False):

@@ -3,6 +3,7 @@
 Not the doing, which is the coordinator's (`changing`), nor the handing in (`verbs.submit`).
 """
 
+import secrets
 import sys
 from typing import Literal
 
@@ -100,7 +101,8 @@ def retry(
     They start as if for the first time; the results that are there stay until new ones replace
     them. With --lost, jobs start elsewhere at once whose workstation has not been heard of.
     """
-    _say(Retry(ref, which or "unsuccessful", rebuild), coordinator, as_json)
+    ask = Retry(ref, which or "unsuccessful", rebuild, secrets.token_hex(8))
+    _say(ask, coordinator, as_json)
 
 
 @click.command(epilog=example("coordinator drain dino", "coordinator drain dino --now"))

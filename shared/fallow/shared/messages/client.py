@@ -58,12 +58,14 @@ class Retry(Struct, frozen=True, tag="retry"):
 
     `which`: "unsuccessful" those that failed or were killed, "failed" those that failed, "all"
     those that succeeded too, "lost" those whose workstations are silent. `rebuild`: every
-    workstation builds the batch anew.
+    workstation builds the batch anew. `once` is the client's random word: said again, it is done
+    once.
     """
 
     ref: str
     which: Literal["unsuccessful", "failed", "lost", "all"] = "unsuccessful"
     rebuild: bool = False
+    once: str = ""
 
 
 class Drain(Struct, frozen=True, tag="drain"):
