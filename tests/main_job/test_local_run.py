@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from fallow.shared.work import procfs
-from main_job.conftest import Account
+from main_job.conftest import SCRIPT, Account
+from main_job.workstation import WITHOUT_BUBBLEWRAP
 from waiting import wait_until
 
 
@@ -228,6 +229,39 @@ def test_a_job_that_needs_a_gpu_is_refused_where_there_is_none(here: Here) -> No
     done = here.account.run("run", here.file, "--output", here.out)
     assert done.code == 1
     assert "A job asks for 99 GPUs" in done.err
+
+
+def test_without_bubblewrap_too(here: Here) -> None:
+    """The built tree is there once, so its jobs come one after the other."""
+    build = "  initialize: {run: 'pwd > where; touch built'}\n  jobs:"
+    line = "test ! -e busy && touch busy && sleep 0.2 && rm busy; cat where; pwd; test -e built"
+    here.write(jobs(line, line, line).replace("  jobs:", build))
+    words: list[str | Path] = [*WITHOUT_BUBBLEWRAP, SCRIPT, "run", here.file, "--jobs", "3"]
+    done = subprocess.run(
+        [*words, "--output", here.out],
+        env={**os.environ, "XDG_CACHE_HOME": str(here.folder / "person" / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for number in range(3):
+        built, ran = here.text(f"j{number}/stdout.txt").split()
+        assert built == ran
+        assert ran.startswith(str(here.cache))
+    assert here.left() == []
+
+
+def test_other_values_than_the_files(here: Here) -> None:
+    here.write(
+        "meta: {namespace: ana, batch_name: a}\n"
+        'command: {run: "echo {x}", sweep: {x: [1, 2, 3]}, name: "x{x}"}\nresources: {cpus: 1}\n'
+    )
+    assert here.run("--name", "b", "--set", "sweep.x=[7]")["counts"]["succeeded"] == 1
+    assert here.text("x7/stdout.txt") == "7\n"
+    done = here.account.run("run", here.file, "--set", "swep.x=[7]")
+    assert done.code == 2
 
 
 def test_two_at_once_into_one_place_are_refused(here: Here) -> None:

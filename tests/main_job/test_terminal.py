@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from main_job.conftest import SCRIPT, Coordinator
 from waiting import wait_until
 
@@ -95,3 +97,31 @@ def test_tables_fit_a_terminal(coordinator: Coordinator, batch_file: Callable[..
     watching.process.send_signal(signal.SIGINT)
     assert watching.ended() == 130
     assert "Traceback" not in watching.text
+
+
+def test_a_run_shows_what_runs_and_what_failed(
+    coordinator: Coordinator,
+    batch_file: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    line = "echo 0.25 > $FALLOW_PROGRESS; while [ ! -e /tmp/go ]; do sleep 0.1; done; test {x} != 2"
+    text = BATCH.replace('"echo {x}"', f'"{line}"') + "resources: {cpus: 1}\n"
+    file = batch_file(text.replace("/tmp/go", str(tmp_path / "go")))
+    hidden = ["--set", "sweep.x=[1,2]", "--name", "again", "--jobs", "1"]
+    # Its folder is seen by no job: the first one is ended by the signal below.
+    terminal = Terminal(coordinator, "run", file, *hidden, "--output", tmp_path / "out")
+    terminal.until("0/2")
+    terminal.until("x1 25 %")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.ended() == 130
+    assert "the same command goes on from here" in terminal.text
+    assert terminal.text.rstrip().endswith("interrupted")
+    assert "Traceback" not in terminal.text
+    file.write_text(BATCH.replace('"echo {x}"', '"test {x} != 2"'))
+    terminal = Terminal(coordinator, "run", file, *hidden, "--output", tmp_path / "out")
+    assert terminal.ended() == 4
+    assert "x2: failed, exit code 1" in terminal.text
+    assert "x1: succeeded" not in terminal.text
+    assert "ana:again: 1 succeeded, 1 failed" in terminal.text

@@ -9,7 +9,9 @@ data folder, whose runs outlive the agent; here nothing outlives the command.
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
+import time
 from pathlib import Path
 
 from fallow.shared.errors import FallowError
@@ -18,7 +20,10 @@ from fallow.shared.work import files, processes
 from fallow.shared.work.build import is_build
 from fallow.shared.work.trees import on_this_disk
 
+log = logging.getLogger(__name__)
+
 _LOCK = "lock"
+_PATIENCE = 1.0  # seconds
 
 
 def default_parent() -> Path:
@@ -41,6 +46,11 @@ class LocalHome:
         with on_this_disk("making a work folder", parent):
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(self.folder_of_all)
+        end = time.monotonic() + _PATIENCE
+        while lock is None and time.monotonic() < end:
+            # Somebody else may only be looking whether anything was left here.
+            time.sleep(0.05)
+            lock = _lock(self.folder_of_all)
         if lock is None:
             raise FallowError(
                 f"The batch is being run already, into {results}",
@@ -84,9 +94,12 @@ def _lock(folder: Path) -> int | None:
                 continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(lock)
             return None
+        except OSError as error:
+            # A file system that has no locks: nobody else can be told, and nobody is asked.
+            log.debug("%s cannot be locked: %s", folder, error.strerror)
         # Whoever had it may have removed it between the two steps.
         with contextlib.suppress(FileNotFoundError):
             if os.stat(folder / _LOCK).st_ino == os.fstat(lock).st_ino:

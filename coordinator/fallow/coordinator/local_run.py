@@ -5,7 +5,6 @@ their tree. Opposite: `server` and an agent together; what is between those two 
 """
 
 import contextlib
-import getpass
 import hashlib
 import logging
 import signal
@@ -24,6 +23,7 @@ from fallow.coordinator.local_home import LocalHome
 from fallow.coordinator.local_outcomes import Outcomes
 from fallow.coordinator.local_queue import LocalQueue, Room, slot_for
 from fallow.coordinator.local_words import (
+    Advanced,
     Began,
     Counted,
     Fact,
@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHORTEST_SLEEP = 1.0
+_PROGRESS_EVERY = 2.0
 
 Happened: TypeAlias = tuple[AttemptId, run_words.Event]
 Posted: TypeAlias = Happened | Moved | Outcome | int
@@ -65,6 +66,7 @@ Posted: TypeAlias = Happened | Moved | Outcome | int
 class LocalRun:
     """One batch on this computer; `run` once. `tell` hears how it goes, in the loop's thread.
 
+    `visible` are folders of this computer that its containers see, `home` is where all runs work.
     FallowError where this computer cannot run it, or somebody else runs it already.
     """
 
@@ -77,6 +79,8 @@ class LocalRun:
         *,
         room: Room,
         gpus: tuple[Gpu, ...],
+        visible: tuple[str, ...],
+        owner: str,
         home: Path,
         tell: Callable[[Fact], None],
         clock: Clock | None = None,
@@ -87,9 +91,10 @@ class LocalRun:
         self._room = room
         self._say = tell
         self._clock = clock or SystemClock()
-        self._owner = _owner()
+        self._owner = owner
         self._names: dict[AttemptId, str] = {}
-        self._began: set[AttemptId] = set()
+        self._began: dict[AttemptId, float | None] = {}
+        self._progress_at = self._clock.now().boot
         self._unchanged = 0
         self._succeeded = 0
         self._not_done: list[NotDone] = []
@@ -102,12 +107,14 @@ class LocalRun:
         self._home = LocalHome(home, tree)
         self._uid = self._home.word
         try:
-            self._set_up(gathered, output, gpus)
+            self._set_up(gathered, output, gpus, visible)
         except BaseException:
             self._home.close()
             raise
 
-    def _set_up(self, gathered: Gathered, output: Path, gpus: tuple[Gpu, ...]) -> None:
+    def _set_up(
+        self, gathered: Gathered, output: Path, gpus: tuple[Gpu, ...], visible: tuple[str, ...]
+    ) -> None:
         folder = self._home.folder_of_all
         self._loop: Loop[Posted] = Loop(
             self._clock, on_event=self._take, on_turn=self._turn, deadline=self._deadline
@@ -116,7 +123,7 @@ class LocalRun:
         # One's own jobs on one's own account: where nothing can hide it from them, they run too.
         jobs = Jobs(
             sandbox="none" if ability.kind == "none" else "auto",
-            read_only=_mounts(self._batch),
+            read_only=visible,
             nice=0,
         )
         in_place = ability.kind == "none"
@@ -245,7 +252,10 @@ class LocalRun:
         self._asleep = asleep
         due = min((each for each in self._work.deadlines() if each is not None), default=None)
         if due is not None and now.boot >= due:
-            self._do(self._work.tell_all(run_words.Expired(), now))
+            self._do(self._work.expired(now))
+        if now.boot >= self._progress_at:
+            self._progress_at = now.boot + _PROGRESS_EVERY
+            self._bench.look_at_progress()
         self._drain()
         self._start_jobs()
         self._drain()
@@ -261,6 +271,8 @@ class LocalRun:
 
     def _deadline(self) -> float | None:
         due = [*self._work.deadlines(), self._queue.deadline()]
+        if self._began:
+            due.append(self._progress_at)
         return min((each for each in due if each is not None), default=None)
 
     def _drain(self) -> None:
@@ -288,9 +300,7 @@ class LocalRun:
         for attempt, each in list(self._work.runs.items()):
             match each.phase:
                 case phases.Alive():
-                    if attempt not in self._began:
-                        self._began.add(attempt)
-                        self._say(Began(each.job.job))
+                    self._look_at_running(attempt, each)
                 case phases.Spooled(stored=True) | phases.Over():
                     self._deposit(attempt, each)
                 case phases.GivenBack(reason, text):
@@ -303,6 +313,15 @@ class LocalRun:
             news = self._outcomes.look_at_build(build)
             if news is not None:
                 self._say(news)
+
+    def _look_at_running(self, attempt: AttemptId, each: Run) -> None:
+        if attempt not in self._began:
+            self._began[attempt] = None
+            self._say(Began(each.job.job))
+        share = each.progress.share if each.progress is not None else None
+        if share is not None and share != self._began[attempt]:
+            self._began[attempt] = share
+            self._say(Advanced(each.job.job, share))
 
     def _deposit(self, attempt: AttemptId, ended: Run) -> None:
         """Hand the outcome in, unless it was our own doing."""
@@ -322,7 +341,7 @@ class LocalRun:
         self, attempt: AttemptId, how: str | None, why: str = "", seconds: float = 0.0
     ) -> None:
         """The attempt is over and told; nothing of it is kept here. `how` None: it was stopped."""
-        self._began.discard(attempt)
+        self._began.pop(attempt, None)
         job, now = self._names.pop(attempt), self._clock.now()
         again = self._queue.ended(attempt.index, now.boot, failed=how == "failed")
         match how:
@@ -364,15 +383,6 @@ class LocalRun:
                 self._do(self._work.happened(attempt, run_words.Withdrawn("kill", 0.0), now))
 
 
-def _mounts(batch: Batch) -> tuple[str, ...]:
-    """The folders of this computer that containers see: one's own batch may name any."""
-    if batch.apptainer is None:
-        return ()
-    lists = [batch.apptainer.initialize.required_mounts]
-    lists += [job.required_mounts for job in batch.apptainer.jobs]
-    return tuple({each.path: None for mounts in lists for each in mounts if each.alias is not None})
-
-
 def _unfinished(state: builds.State) -> bool:
     """Whether more is to come of a build: its end, or what it said."""
     match state:
@@ -382,10 +392,3 @@ def _unfinished(state: builds.State) -> bool:
             return not stored
         case _:
             return False
-
-
-def _owner() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "nobody"

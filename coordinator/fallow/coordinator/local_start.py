@@ -4,6 +4,7 @@ Not the run itself (`local_run`). Those who begin one are `verbs.run` and `pytho
 """
 
 import functools
+import getpass
 import os
 import signal
 from collections.abc import Callable
@@ -54,7 +55,13 @@ def run_here(
     room = room_here(side_by_side)
     where = default_parent() if home is None else home
     return LocalRun(
-        batch, expansion, gathered, output, room=room, gpus=gpus_here(), home=where, tell=tell
+        *(batch, expansion, gathered, output),
+        room=room,
+        gpus=gpus_here(),
+        visible=_mounts(batch),
+        owner=_owner(),
+        home=where,
+        tell=tell,
     ).run()
 
 
@@ -64,3 +71,19 @@ def pass_on(interrupted: Interrupted) -> None:
         raise KeyboardInterrupt
     signal.signal(interrupted.number, signal.SIG_DFL)
     os.kill(os.getpid(), interrupted.number)
+
+
+def _mounts(batch: Batch) -> tuple[str, ...]:
+    """The folders of this computer that containers see: one's own batch may name any."""
+    if batch.apptainer is None:
+        return ()
+    lists = [batch.apptainer.initialize.required_mounts]
+    lists += [job.required_mounts for job in batch.apptainer.jobs]
+    return tuple({each.path: None for mounts in lists for each in mounts if each.alias is not None})
+
+
+def _owner() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "nobody"

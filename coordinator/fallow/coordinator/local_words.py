@@ -33,6 +33,13 @@ class Began(Struct, frozen=True):
     job: str
 
 
+class Advanced(Struct, frozen=True):
+    """A job says how far it is, from 0 to 1."""
+
+    job: str
+    share: float
+
+
 class Over(Struct, frozen=True):
     """An attempt has ended; `why` is one sentence unless it succeeded. `again`: it is tried once
     more. `seconds` of running."""
@@ -51,7 +58,7 @@ class GaveUp(Struct, frozen=True):
     why: str
 
 
-Fact: TypeAlias = Counted | Building | Built | Began | Over | GaveUp
+Fact: TypeAlias = Counted | Building | Built | Began | Advanced | Over | GaveUp
 
 
 class Interrupted(Exception):

@@ -4,7 +4,6 @@ Not the running (`local_run`). The opposite is `submit`, which hands the same fi
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 
 from fallow.coordinator import render
 from fallow.coordinator.local_words import (
+    Advanced,
     Began,
     Building,
     Built,
@@ -22,9 +22,14 @@ from fallow.coordinator.local_words import (
     Over,
     Summary,
 )
+from fallow.coordinator.verbs.batch_file import (
+    load_batch,
+    name_option,
+    read_inputs,
+    set_option,
+)
 from fallow.coordinator.verbs.options import example, json_option
-from fallow.shared import batchfile
-from fallow.shared.errors import BatchError, NotAllSucceeded
+from fallow.shared.errors import NotAllSucceeded
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -35,7 +40,7 @@ _SHOWN = 20  # jobs without a success that are named at the end
 @click.command(
     epilog=example(
         "coordinator run sweep.yaml",
-        "coordinator run sweep.yaml --output results --jobs 4",
+        "coordinator run sweep.yaml --output results --jobs 4 --set sweep.re=[100]",
     )
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -52,8 +57,17 @@ _SHOWN = 20  # jobs without a success that are named at the end
     metavar="N",
     help="So many jobs side by side. Default: as many as the processors they ask for allow.",
 )
+@name_option
+@set_option
 @json_option
-def run(file: Path, output: Path, jobs: int | None, as_json: bool) -> None:
+def run(
+    file: Path,
+    output: Path,
+    jobs: int | None,
+    name: str | None,
+    options: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Run the batch FILE on this computer: no coordinator, no keys, no workstations.
 
     Jobs get the same work folders, environment and sandbox as on a workstation, and the results
@@ -61,14 +75,9 @@ def run(file: Path, output: Path, jobs: int | None, as_json: bool) -> None:
     and is unchanged is not run again. Ctrl-C ends every job.
     """
     from fallow.coordinator import local_start
-    from fallow.shared.inputs import gather
 
-    loaded = batchfile.load(file)
-    try:
-        with render.byte_progress("reading", None, as_json) as moved:
-            gathered = gather(loaded.batch, loaded.expansion, loaded.folder, moved)
-    except BatchError as error:
-        raise loaded.locate(error) from None
+    loaded = load_batch(file, name, options)
+    gathered = read_inputs(loaded, quiet=as_json)
     for note in local_start.notes_here(loaded.batch, loaded.expansion):
         click.echo(f"warning: {note}", err=True)
     meta = loaded.batch.meta
@@ -103,7 +112,8 @@ class Shown:
         self._what = what
         self._quiet = quiet
         self._bar: Progress | None = None
-        self._running: dict[str, float] = {}
+        self._running: dict[str, None] = {}
+        self._shares: dict[str, float] = {}
         self._jobs = 0
         self._over = 0
 
@@ -133,16 +143,19 @@ class Shown:
             case Built(log, problem):
                 self._line(f"{problem}: see {log}" if problem else "built")
             case Began(job):
-                self._running[job] = time.monotonic()
+                self._running[job] = None
+            case Advanced(job, share):
+                self._shares[job] = share
             case Over(job, how, why, seconds, again):
                 self._running.pop(job, None)
+                self._shares.pop(job, None)
                 self._over += not again
                 self._ended(job, how, why, seconds, again)
             case GaveUp(jobs, why):
                 self._over += jobs
                 self._line(f"{jobs} jobs are not run: {why}")
         if self._bar is not None:
-            names = ", ".join(list(self._running)[:3])
+            names = ", ".join(map(self._named, list(self._running)[:3]))
             more = f" and {len(self._running) - 3} more" if len(self._running) > 3 else ""
             self._bar.update(
                 self._bar.task_ids[0],
@@ -150,6 +163,10 @@ class Shown:
                 completed=self._over,
                 description=names + more,
             )
+
+    def _named(self, job: str) -> str:
+        share = self._shares.get(job)
+        return job if share is None else f"{job} {render.percent(share)}"
 
     def _ended(self, job: str, how: str, why: str, seconds: float, again: bool) -> None:
         if how == "succeeded" and self._bar is not None:

@@ -7,18 +7,20 @@ import sys
 from pathlib import Path
 
 import click
-import msgspec
 
 from fallow.coordinator import render
 from fallow.coordinator.client import Client
 from fallow.coordinator.handing_in import hand_in
+from fallow.coordinator.verbs.batch_file import (
+    load_batch,
+    name_option,
+    read_inputs,
+    set_option,
+)
 from fallow.coordinator.verbs.options import coordinator_option, example, json_option
 from fallow.coordinator.waiting import Waited, wait_for_batch
-from fallow.shared import batchfile
 from fallow.shared.batchfile import LoadedBatch
-from fallow.shared.errors import BatchError, NotAllSucceeded, Unreachable, UsageError
-from fallow.shared.ids import name_problem
-from fallow.shared.inputs import Gathered, gather
+from fallow.shared.errors import NotAllSucceeded, Unreachable, UsageError
 from fallow.shared.messages import Submitted
 from fallow.shared.sweep import MANY_JOBS
 
@@ -33,14 +35,8 @@ from fallow.shared.sweep import MANY_JOBS
 @click.option("--dry-run", is_flag=True, help="Check everything, show the jobs, send nothing.")
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 4 unless all succeeded.")
 @click.option("--follow", is_flag=True, help="Show what the jobs write until the end.")
-@click.option("--name", metavar="BATCH", help="Another batch name than the file's.")
-@click.option(
-    "--set",
-    "options",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Another value than the file's, such as sweep.re=[100,200]; may be given again.",
-)
+@name_option
+@set_option
 @click.option("--yes", is_flag=True, help=f"Do not mind more than {MANY_JOBS:,} jobs.")
 @json_option
 @coordinator_option
@@ -60,10 +56,10 @@ def submit(
     Nothing is sent before every check has passed, and a submit that was cut off leaves no half
     batch: do it again and it goes on.
     """
-    loaded = _load(file, name, options)
+    loaded = load_batch(file, name, options)
     if not (yes or dry_run):
         _ask_back(file, len(loaded.expansion), quiet=as_json)
-    gathered = _gather(loaded, quiet=as_json)
+    gathered = read_inputs(loaded, quiet=as_json)
     with Client(coordinator) as client:
         try:
             done = hand_in(
@@ -150,22 +146,3 @@ def _tell_and_wait(
     if dry_run or not (wait or follow):
         return None
     return wait_for_batch(client, _ref(done), follow=follow and not as_json, quiet=as_json)
-
-
-def _load(file: Path, name: str | None, options: tuple[str, ...]) -> LoadedBatch:
-    loaded = batchfile.load(file, options)
-    if name is not None:
-        problem = name_problem(name)
-        if problem:
-            raise UsageError(f"The batch name {name!r} {problem}", hint="choose another --name")
-        meta = msgspec.structs.replace(loaded.batch.meta, batch_name=name)
-        loaded.batch = msgspec.structs.replace(loaded.batch, meta=meta)
-    return loaded
-
-
-def _gather(loaded: LoadedBatch, quiet: bool) -> Gathered:
-    try:
-        with render.byte_progress("reading", None, quiet) as moved:
-            return gather(loaded.batch, loaded.expansion, loaded.folder, moved)
-    except BatchError as error:
-        raise loaded.locate(error) from None
