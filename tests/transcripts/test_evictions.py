@@ -149,11 +149,11 @@ def test_the_desk_has_the_last_word_on_how_long_it_keeps_a_frozen_job() -> None:
 
 
 def test_a_job_with_a_gpu_gives_its_memory_back_if_it_can_go_on_elsewhere() -> None:
-    desk = online()
+    desk = online(gpus=2)
     desk.running(replace(SAVES, gpus=1), 1)
     desk.running(replace(JOB, gpus=1), 2)
     assert orders(desk.touch()) == ["Freeze 1-1", "Freeze 2-1", "Terminate 1-1"]
-    desk = online()
+    desk = online(gpus=1)
     desk.running(replace(SAVES, gpus=1, on_owner_return=OnOwnerReturn(do="freeze")))
     assert orders(desk.touch()) == ["Freeze 1-1"]
 
@@ -170,6 +170,18 @@ def test_short_memory_evicts_the_largest_of_those_that_pause() -> None:
     assert orders(desk.do(words.MemorySeen(2 * GIB, 64 * GIB, held))) == ["Kill 3-1", "Kill 2-1"]
     # What is going may be enough.
     assert orders(desk.do(words.MemorySeen(2 * GIB, 64 * GIB, held))) == []
+
+
+def test_what_the_kernel_ends_while_it_pauses_has_not_failed() -> None:
+    desk = online()
+    desk.running(JOB, 1)
+    desk.running(JOB, 2)
+    assert orders(desk.happened(run_words.Ended(Signalled(9)), 1)) == ["Collect 1-1"]
+    desk.touch()
+    assert orders(desk.happened(run_words.Ended(Signalled(9)), 2)) == ["Kill 2-1", "Drop 2-1"]
+    state = desk.reports[-1].runs[1].state
+    assert isinstance(state, Finished)
+    assert (state.exit, state.manifest) == (Stopped("evict"), None)
 
 
 def test_a_checkpoint_survives_the_agent_in_the_middle_of_it() -> None:

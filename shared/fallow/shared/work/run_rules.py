@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Crashed, Exit, Stopped, StopReason, stronger
+from fallow.shared.runs import Crashed, Exit, Signalled, Stopped, StopReason, stronger
 from fallow.shared.work.phases import (
     WITH_A_PROCESS,
     Aborting,
@@ -68,6 +68,7 @@ from fallow.shared.work.run_words import (
 )
 
 KILL_AGAIN_AFTER = 5.0
+_SIGKILL = 9
 
 
 class Step(NamedTuple):
@@ -128,6 +129,10 @@ def not_spawned(run: Run, event: NotSpawned, now: Moment) -> Step:
 
 
 def ended(run: Run, event: Ended, now: Moment) -> Step:
+    if run.frozen and event.exit == Signalled(_SIGKILL) and isinstance(run.phase, Alive | Leaving):
+        # What is stopped does nothing to be ended for: the kernel took its memory for the desk.
+        over = Over(Stopped("evict"), run.phase.started, now.wall)
+        return _to(run, over, now, Kill(), Drop())
     return _collect(run, event.exit, now)
 
 
