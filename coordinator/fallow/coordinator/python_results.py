@@ -49,6 +49,7 @@ class JobResult:
 
     @property
     def succeeded(self) -> bool:
+        """Whether it has ended, and well."""
         return bool(self.record.get("succeeded", False))
 
     @property

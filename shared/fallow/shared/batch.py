@@ -96,11 +96,15 @@ Priority: TypeAlias = Literal["low", "normal", "high"]
 
 
 class PythonInitialize(Struct, frozen=True, kw_only=True):
+    """Once per workstation: a script that builds, and the inputs of the build and of every job."""
+
     build_file: File | None = None
     required_files: tuple[File, ...] = ()
 
 
 class PythonJob(Struct, frozen=True, kw_only=True):
+    """One script, run as `python3 run.py <cpus>`, with inputs of its own."""
+
     name: str
     file: File
     required_files: tuple[File, ...] = ()
@@ -108,6 +112,8 @@ class PythonJob(Struct, frozen=True, kw_only=True):
 
 
 class Python(Struct, frozen=True, kw_only=True):
+    """Jobs that are Python scripts."""
+
     initialize: PythonInitialize = PythonInitialize()
     jobs: tuple[PythonJob, ...] = ()
 
@@ -125,6 +131,8 @@ class ApptainerInitialize(Struct, frozen=True, kw_only=True):
 
 
 class ApptainerJob(Struct, frozen=True, kw_only=True):
+    """One run of the image, with inputs and mounts of its own."""
+
     name: str
     required_files: tuple[File, ...] = ()
     required_mounts: tuple[File, ...] = ()
@@ -132,16 +140,22 @@ class ApptainerJob(Struct, frozen=True, kw_only=True):
 
 
 class Apptainer(Struct, frozen=True, kw_only=True):
+    """Jobs that run in a container image."""
+
     initialize: ApptainerInitialize
     jobs: tuple[ApptainerJob, ...] = ()
 
 
 class CommandInitialize(Struct, frozen=True, kw_only=True):
+    """Once per workstation: what builds, and the inputs of the build and of every job."""
+
     run: Line | None = None
     required_files: tuple[File, ...] = ()
 
 
 class CommandJob(Struct, frozen=True, kw_only=True):
+    """One job of a list; what it does not say itself is that of `Command`."""
+
     name: str
     run: Line | None = None
     env: dict[str, str] = {}
