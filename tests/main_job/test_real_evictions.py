@@ -80,6 +80,21 @@ def test_a_frozen_job_that_is_sent_elsewhere_goes_on_from_its_checkpoint(
     assert group.rows("SELECT * FROM checkpoint") == []
 
 
+def test_a_drained_workstation_hands_over_what_its_job_has_done(group: Group) -> None:
+    here = group.workstation("ws1", config(cpus=1))
+    group.submit(one_job(COUNTS) + SAVES)
+    wait_until_it_counts(here)
+    births = here.births()
+    there = group.workstation("ws2", config(cpus=1))
+    group.coordinator.verbs.ok("drain", "ws1", "--now")
+    wait_until_it_counts(there)
+    assert not any(each.alive for each in births)
+    assert "from 0\n" not in said(there)
+    there.let_go()
+    job = group.wait_for_state("b", "succeeded")
+    assert (job["attempts"], job["evictions"], job["failures"]) == (2, 1, 0)
+
+
 def test_a_job_that_runs_for_too_long_has_failed_and_its_files_are_kept(group: Group) -> None:
     here = group.workstation()
     line = "echo part > distribute_save/part; while :; do /bin/sleep 0.05; done"
