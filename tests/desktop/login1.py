@@ -47,8 +47,11 @@ class Login1:
         assert self.service.stdout is not None
         assert self.service.stdout.readline() == b"ready\n"
 
-    def tell(self, *sessions: dict[str, Any], silent: bool = False) -> None:
-        text = json.dumps({"sessions": sessions, "silent": silent})
+    def tell(
+        self, *sessions: dict[str, Any], silent: bool = False, shutting_down: bool = False
+    ) -> None:
+        told = {"sessions": sessions, "silent": silent, "shutting_down": shutting_down}
+        text = json.dumps(told)
         self._told.with_suffix(".new").write_text(text)
         self._told.with_suffix(".new").rename(self._told)
 

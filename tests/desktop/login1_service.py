@@ -40,6 +40,10 @@ def answer(call: Message, told: dict[str, Any]) -> Message:
             "LockedHint": Variant("b", session.get("locked", False)),
         }
         return Message.new_method_return(call, "a{sv}", [values])
+    if call.member == "Get" and call.body == [f"{NAME}.Manager", "PreparingForShutdown"]:
+        return Message.new_method_return(
+            call, "v", [Variant("b", told.get("shutting_down", False))]
+        )
     return Message.new_error(call, f"{NAME}.NoSuchSession", f"No such thing: {call.path}")
 
 

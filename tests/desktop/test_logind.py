@@ -13,6 +13,7 @@ from fallow.shared.moments import Moment
 from fallow.tray.coverage import Desk
 from fallow.tray.presence import Reading
 from fallow.tray.sensors.logind import ASK_EVERY, Logind
+from fallow.tray.sensors.shutdown import shutting_down
 
 
 @pytest.fixture
@@ -41,6 +42,15 @@ def at(boot: float) -> Moment:
 
 def test_nobody_is_logged_in(logind: Logind) -> None:
     assert logind.read(at(100)) == Reading("logind", "session", True, "", None, vacant=True)
+
+
+def test_whether_the_computer_shuts_down(login1: Login1) -> None:
+    assert not shutting_down(login1.address)
+    login1.tell(shutting_down=True)
+    assert shutting_down(login1.address)
+    login1.tell(shutting_down=True, silent=True)
+    assert not shutting_down(login1.address)
+    assert not shutting_down("unix:path=/nowhere")
 
 
 def test_somebody_at_the_seat(login1: Login1, logind: Logind) -> None:

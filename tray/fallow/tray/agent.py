@@ -14,6 +14,7 @@ Not the decisions (`core`), nor how runs are worked on (`workbench`). Opposite: 
 
 import logging
 import os
+import signal
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -37,13 +38,14 @@ from fallow.shared.work.sandbox import probe
 from fallow.shared.work.spool import Spool
 from fallow.shared.work.workbench import Workbench
 from fallow.tray import core_words as words
-from fallow.tray import records, whereabouts
+from fallow.tray import farewell, records, whereabouts
 from fallow.tray.answering import Answers
 from fallow.tray.cache import distrust_after_boot, make_room
 from fallow.tray.config import Config
 from fallow.tray.core import Core
 from fallow.tray.diary import Diary
 from fallow.tray.eyes import Eyes
+from fallow.tray.local import NoticeIs
 from fallow.tray.local_server import LocalServer
 from fallow.tray.membership import join, load_membership
 from fallow.tray.metering import Meter, Used
@@ -51,6 +53,7 @@ from fallow.tray.offering import gpus as offered_gpus
 from fallow.tray.offering import settings_of
 from fallow.tray.pausing import pausing
 from fallow.tray.records import Records
+from fallow.tray.sensors.shutdown import shutting_down
 from fallow.tray.settings import Settings
 from fallow.tray.show import Outside, Pids, day_state, show
 from fallow.tray.status import AgentStatus
@@ -145,6 +148,7 @@ class Agent:
         self._unpublished = False
         self._diary = Diary(self._records.load_diary())
         self._meter = Meter()
+        self._signals = 0
         self._asleep = slept()
         self._progress_at = now.boot
         self._retry_at = now.boot
@@ -182,7 +186,7 @@ class Agent:
 
     def run(self) -> None:
         """Work until a signal says stop; runs go on then, and the next agent adopts them."""
-        with self._loop.stopped_by_signals():
+        with self._loop.hearing_signals((signal.SIGTERM, signal.SIGINT), self._signalled):
             self._restore()
             self._connect()
             self._eyes.start()
@@ -193,6 +197,22 @@ class Agent:
                 self._close()
 
     # --- start and end ---
+
+    def _signalled(self, number: int) -> None:
+        """Between any two instructions: only note it."""
+        self._signals += 1
+
+    def _obey_signals(self) -> None:
+        """End; if the computer shuts down, jobs are given back first, unless we are hurried."""
+        if not self._signals:
+            return
+        hurried = self._signals > 1 or self._core.farewell is not None
+        if hurried or not shutting_down():
+            self._loop.stop()
+            return
+        self._signals = 0
+        log.info("this computer shuts down")
+        self._step(words.LeaveAsked(farewell.LONGEST))
 
     def _restore(self) -> None:
         wishes = self._records.load_wishes()
@@ -297,6 +317,7 @@ class Agent:
         if now.boot >= self._room_at:
             self._room_at = now.boot + LOOK_FOR_ROOM_EVERY
             self._keep_room()
+        self._obey_signals()
         self._drain()
         self._local.flush()
         self._do(self._core.turn(self._clock.now()))
@@ -406,8 +427,11 @@ class Agent:
                     self._uplink.reconnect()
                 case words.ShowTail(question):
                     self._uplink.send(self._bench.tail(question))
-                case words.ShowNotice():
-                    pass  # no tray is told yet
+                case words.ShowNotice(notice):
+                    told = NoticeIs(notice.id, notice.title, notice.text)
+                    self._local.show(notice.to, told)
+                case words.End():
+                    self._loop.stop()
                 case words.Publish():
                     self._unpublished = True
 

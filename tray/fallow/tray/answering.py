@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from fallow.shared.errors import FallowError
 from fallow.tray import core_words as words
-from fallow.tray import preferences, rights
+from fallow.tray import farewell, preferences, rights
 from fallow.tray.config import Config, loads, read_text
 from fallow.tray.local import (
     Activity,
@@ -22,12 +22,15 @@ from fallow.tray.local import (
     Done,
     Eject,
     Finish,
+    Here,
+    Leave,
     LendFor,
     LocalReply,
     LocalRequest,
     PauseFor,
     Rejoined,
     Resume,
+    Shown,
     StatusIs,
     Subscribe,
 )
@@ -36,6 +39,8 @@ from fallow.tray.presence import Reading
 from fallow.tray.rights import Person
 from fallow.tray.status import AgentStatus
 from fallow.tray.wishes import LONGEST
+
+_MOST_KEYS = 20
 
 
 class Answers:
@@ -88,6 +93,14 @@ class Answers:
                     readings = tuple(self._vouched(each, visitor.person) for each in readings)
                     self._step(words.Seen(visitor.name, readings, on_battery))
                 return None
+            case Here(keys):
+                # The kernel knows who it is; which keys are theirs, only they do.
+                visitor.keys = (f"uid:{visitor.person.uid}", *keys[:_MOST_KEYS])
+                self._step(words.PeopleCame(visitor.name, visitor.keys))
+                return None
+            case Shown(number):
+                self._step(words.NoticeShown(number))
+                return None
             case Configure(changes):
                 if not rights.is_administrator(visitor.person, self._agent):
                     raise rights.refuse_rules()
@@ -97,6 +110,11 @@ class Answers:
                     raise rights.refuse_rules()
                 self._rejoin()
                 return Done("joined")
+            case Leave():
+                if visitor.person.uid not in {0, self._agent}:
+                    raise rights.refuse_change()
+                self._step(words.LeaveAsked(farewell.LONGEST))
+                return Done("the jobs are given back")
             case PauseFor() | Resume() | LendFor() | Eject() | Finish():
                 if not self.may_change(visitor.person):
                     raise rights.refuse_change()

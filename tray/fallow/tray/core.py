@@ -8,6 +8,7 @@ report; so nothing starts in between.
 """
 
 from collections.abc import Iterable
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -22,6 +23,7 @@ from fallow.shared.messages import (
     JobSpec,
     Missing,
     Notice,
+    Noticed,
     Rejected,
     Report,
     RunReport,
@@ -37,8 +39,10 @@ from fallow.shared.work.build import Build, build_id, is_build
 from fallow.shared.work.phases import Run
 from fallow.shared.work.workload import Workload, memory_of
 from fallow.tray import core_words as words
+from fallow.tray import farewell as farewells
 from fallow.tray import session as sessions
 from fallow.tray import wishes as by_hand
+from fallow.tray.farewell import Farewell
 from fallow.tray.lookout import Lookout
 from fallow.tray.session import Open, Session
 from fallow.tray.settings import Settings
@@ -55,8 +59,10 @@ class Core:
         self.settings = settings
         self.session = Session(sessions.Away() if joined else sessions.Unjoined())
         self.desk = Lookout(settings.policy, settings.boot_id, now)
+        self._people: dict[str, tuple[str, ...]] = {}
         self.work = Workload(settings.in_place, not self.verdict.runs, settings.max_pause)
         self.stopping = False
+        self.farewell: Farewell | None = None
         self._shown = True
         self._report_at: float | None = None
         self._said_verdict = self.verdict
@@ -133,6 +139,7 @@ class Core:
                 self.desk.around(event.on_battery, event.exclusive, event.foreign_cpu)
             case words.SourceGone(source):
                 self.desk.lost(source)
+                self._people.pop(source, None)
             case words.Woke():
                 self.desk.woke(now)
             case (
@@ -160,6 +167,12 @@ class Core:
                 self._shown = True
             case words.Said(message):
                 effects += self._said(message, now)
+            case words.PeopleCame(source, keys):
+                self._people[source] = keys
+                self.work.changed = True
+            case words.NoticeShown(number):
+                if isinstance(self.session.link, Open):
+                    effects.append(words.Send(Noticed(number)))
             case words.Happened(attempt, fact):
                 effects += self.work.happened(attempt, fact, now)
                 effects += self.work.reconcile(now)
@@ -170,9 +183,12 @@ class Core:
                 effects += self._keep_connected(now)
             case words.StopAsked():
                 self.stopping = True
-                if isinstance(self.session.link, Open):
-                    effects.append(words.Send(Bye(self.session.link.session, "stop")))
-                    self.session = replace(self.session, link=sessions.Away())
+                effects += self._goodbye()
+            case words.LeaveAsked(within):
+                self.stopping = True
+                self.farewell = farewells.begun(now, within)
+                effects += self.work.evict_all(now)
+                self.work.changed = self.work.urgent = True
         # A freeze waits for nothing else that this event asks for.
         return due + self._judge(now) + effects + self._traffic()
 
@@ -191,10 +207,30 @@ class Core:
             or (self._report_at is not None and now.boot >= self._report_at)
         ):
             effects.append(words.Send(self._next_report(now)))
+        if self.farewell is not None and self._may_end(self.farewell, now):
+            # Nobody would watch over what is left; it knows already why it ends.
+            effects += [
+                words.Order(attempt, run_words.Kill())
+                for attempt, each in self.work.runs.items()
+                if isinstance(each.phase, phases.WITH_A_PROCESS)
+            ]
+            effects += [*self._goodbye(), words.End()]
         if self._shown:
             effects.append(words.Publish())
             self._shown = False
         return effects
+
+    def _may_end(self, farewell: Farewell, now: Moment) -> bool:
+        return farewells.over(farewell, self.work, isinstance(self.session.link, Open), now)
+
+    def _goodbye(self) -> list[words.Effect]:
+        """Whoever leaves gives back what it had; whoever stops lets it run on."""
+        link = self.session.link
+        if not isinstance(link, Open):
+            return []
+        self.session = replace(self.session, link=sessions.Away())
+        why: Literal["stop", "shutdown"] = "stop" if self.farewell is None else "shutdown"
+        return [words.Send(Bye(link.session, why))]
 
     def _next_report(self, now: Moment) -> Report:
         self.session = sessions.reported(self.session, now)
@@ -212,6 +248,7 @@ class Core:
         """When `Expired` is due, in boot-clock seconds."""
         candidates = [self.desk.deadline(), sessions.deadline(self.session)]
         candidates += self.work.deadlines()
+        candidates.append(self.farewell.until if self.farewell is not None else None)
         if isinstance(self.session.link, Open):
             candidates.append(self._report_at)
         return min((each for each in candidates if each is not None), default=None)
@@ -399,6 +436,7 @@ class Core:
             self.accepting,
             tuple(each for each in known if each is not None),
             tuple(reports),
+            tuple(sorted({key for keys in self._people.values() for key in keys})),
         )
 
 

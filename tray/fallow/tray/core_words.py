@@ -102,6 +102,19 @@ class Denied(Struct, frozen=True):
     reason: str
 
 
+class PeopleCame(Struct, frozen=True):
+    """At this source's end are the people with these public keys; until it is gone."""
+
+    source: str
+    keys: tuple[str, ...]
+
+
+class NoticeShown(Struct, frozen=True):
+    """That Notice is on a screen."""
+
+    id: int
+
+
 class Said(Struct, frozen=True):
     """The coordinator sent this."""
 
@@ -123,6 +136,12 @@ class StopAsked(Struct, frozen=True):
     """The agent is to end; runs go on."""
 
 
+class LeaveAsked(Struct, frozen=True):
+    """The agent is to end within so many seconds, and its runs with it: they are given back."""
+
+    within: float
+
+
 Event: TypeAlias = (
     Seen
     | SourceGone
@@ -140,8 +159,11 @@ Event: TypeAlias = (
     | Denied
     | Said
     | Happened
+    | PeopleCame
+    | NoticeShown
     | Expired
     | StopAsked
+    | LeaveAsked
 )
 
 
@@ -183,6 +205,10 @@ class ShowTail(Struct, frozen=True):
     question: Tail
 
 
+class End(Struct, frozen=True):
+    """All is given back: the agent may end."""
+
+
 class Publish(Struct, frozen=True):
     """Whoever watches the agent's status gets the new one."""
 
@@ -198,5 +224,6 @@ Effect: TypeAlias = (
     | Reconnect
     | ShowTail
     | ShowNotice
+    | End
     | Publish
 )

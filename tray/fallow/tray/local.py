@@ -77,6 +77,25 @@ class Activity(Struct, frozen=True, tag="activity"):
     on_battery: bool | None = None
 
 
+class Leave(Struct, frozen=True, tag="leave"):
+    """The session closes: give the jobs back and end; answered by Done when that has begun."""
+
+
+class Here(Struct, frozen=True, tag="here"):
+    """The public keys with which the sender's person joined coordinators; not answered.
+
+    It holds until the connection ends. What is told to them comes as NoticeIs.
+    """
+
+    keys: tuple[str, ...]
+
+
+class Shown(Struct, frozen=True, tag="shown"):
+    """That NoticeIs is on the screen; not answered."""
+
+    id: int
+
+
 class Rejoined(Struct, frozen=True, tag="rejoined"):
     """The workstation has joined another coordinator: answered by Done."""
 
@@ -92,6 +111,9 @@ LocalRequest: TypeAlias = (
     | AskConfig
     | Configure
     | Activity
+    | Here
+    | Shown
+    | Leave
     | Rejoined
 )
 
@@ -111,6 +133,14 @@ class ConfigIs(Struct, frozen=True, tag="config_is"):
     writable: bool
 
 
+class NoticeIs(Struct, frozen=True, tag="notice_is"):
+    """Show this to your person, then say Shown; it comes unasked."""
+
+    id: int
+    title: str
+    text: str
+
+
 class Done(Struct, frozen=True, tag="done"):
     """It was done; `text` says what in a sentence."""
 
@@ -125,7 +155,7 @@ class CannotBe(Struct, frozen=True, tag="cannot_be"):
     hint: str = ""
 
 
-LocalReply: TypeAlias = StatusIs | ConfigIs | Done | CannotBe
+LocalReply: TypeAlias = StatusIs | ConfigIs | NoticeIs | Done | CannotBe
 
 _encoder = msgspec.json.Encoder()
 _replies: msgspec.json.Decoder[LocalReply] = msgspec.json.Decoder(LocalReply)

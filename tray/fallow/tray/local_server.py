@@ -25,6 +25,7 @@ from fallow.tray.local import (
     Inbox,
     LocalReply,
     LocalRequest,
+    NoticeIs,
     StatusIs,
     Subscribe,
     frame,
@@ -54,6 +55,7 @@ class Visitor:
         self.name = name
         self.person = person
         self.subscribed = False
+        self.keys: tuple[str, ...] = ()
         self.inbox = Inbox(_LONGEST)
         self.unsent = bytearray()
         self.newest = b""
@@ -117,6 +119,13 @@ class LocalServer:
             # One that does not read gets the newest only, not all that it has missed.
             visitor.newest = frames[may]
             self._send(visitor)
+
+    def show(self, key: str, notice: NoticeIs) -> None:
+        """Tell this to who joined with this public key; nobody else sees it."""
+        for visitor in list(self._visitors.values()):
+            if key in visitor.keys:
+                visitor.unsent += frame(notice)
+                self._send(visitor)
 
     def flush(self) -> None:
         """Send on what a visitor had no room for; to be called now and then."""
