@@ -40,6 +40,7 @@ NOT_YAML = {
     *("tag_python", "too_deep", "two_documents", "unclosed", "undefined_alias", "utf16"),
 }
 BETWEEN = {
+    *("container_checkpoint_a_file", "container_checkpoint_mounted", "container_input_called_ours"),
     *("after_itself", "alias_around_another", "alias_inside_another"),
     *(
         "alias_reserved",

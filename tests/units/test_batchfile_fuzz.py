@@ -123,6 +123,7 @@ GOOD = {
 }
 GOOD_CONTAINERS = {
     **{key: value for key, value in GOOD.items() if key != "command"},
+    "checkpoint": {"signal": "USR1", "files": ["c/", "distribute_save/x"]},
     "apptainer": {
         "initialize": {
             "sif": {"path": "a.sif"},

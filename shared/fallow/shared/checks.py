@@ -4,8 +4,7 @@ Not the shape of the file (`batchfile`). Both sides ask here: the submitter's, t
 the coordinator, because it trusts nobody.
 """
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from fallow.shared.aliases import Aliases, Place, check_path, check_text
@@ -20,18 +19,19 @@ from fallow.shared.batch import (
     Sweep,
     kind_of,
 )
+from fallow.shared.containers import check_apptainer
 from fallow.shared.errors import BatchError
-from fallow.shared.ids import name_problem, relative_path_problem
+from fallow.shared.ids import name_problem
+from fallow.shared.jobnames import NAME_HINT, check_names, check_sweep_names, short
 from fallow.shared.placeholders import parse, quote, show
-from fallow.shared.sweep import MOST_JOBS, Expansion, is_template
+from fallow.shared.ranges import MOST_JOBS
+from fallow.shared.sweep import Expansion, is_template
 from fallow.shared.terms import check_slurm, check_terms
 
 _RESERVED = ("cpus", "gpus", "index", "name", "zip", "exclude", "file")
 _PER_JOB = ("index", "name", "cpus", "gpus")
 _KINDS = ("python", "apptainer", "command")
 _MOST = {"cpus": 100_000, "memory": 1 << 60, "gpus": 1000, "disk": 1 << 60}
-_WITHIN_CONTAINER = ("/distribute_save", "/input")
-_BUILD_OUTPUT = re.compile(r"build_output_.*\.txt", re.IGNORECASE)
 
 
 def check(batch: Batch) -> Expansion:
@@ -47,7 +47,7 @@ def check(batch: Batch) -> Expansion:
         case Python() as python:
             _check_python(python)
         case Apptainer() as apptainer:
-            _check_apptainer(apptainer)
+            check_apptainer(apptainer, batch.checkpoint)
         case Command() as command:
             _check_command(command, expansion)
         case None:
@@ -60,11 +60,11 @@ def _check_meta(batch: Batch) -> None:
     for key, name in (("namespace", meta.namespace), ("batch_name", meta.batch_name)):
         problem = name_problem(name)
         if problem:
-            raise BatchError(f"{_short(name)} {problem}", hint=_NAME_HINT, path=("meta", key))
+            raise BatchError(f"{short(name)} {problem}", hint=NAME_HINT, path=("meta", key))
     for number, word in enumerate(meta.capabilities):
         problem = name_problem(word)
         if problem:
-            raise BatchError(f"{_short(word)} {problem}", path=("meta", "capabilities", number))
+            raise BatchError(f"{short(word)} {problem}", path=("meta", "capabilities", number))
 
 
 def _check_kind(batch: Batch) -> None:
@@ -95,7 +95,7 @@ def _check_python(python: Python) -> None:
     place = ("python",)
     if not python.jobs:
         raise BatchError("There are no jobs", hint="add at least one below `jobs`", path=place)
-    _check_names((job.name for job in python.jobs), lambda index: (*place, "jobs", index, "name"))
+    check_names((job.name for job in python.jobs), lambda index: (*place, "jobs", index, "name"))
     if python.initialize.build_file is not None:
         check_path(python.initialize.build_file, (*place, "initialize", "build_file"))
     aliases = Aliases()
@@ -105,58 +105,6 @@ def _check_python(python: Python) -> None:
         check_path(job.file, (*here, "file"))
         aliases.add(here, job.required_files, initial)
         check_slurm(job.slurm, (*here, "slurm"))
-
-
-def _check_apptainer(apptainer: Apptainer) -> None:
-    place = ("apptainer",)
-    initialize = (*place, "initialize")
-    if not apptainer.jobs:
-        raise BatchError("There are no jobs", hint="add at least one below `jobs`", path=place)
-    _check_names(
-        (job.name for job in apptainer.jobs), lambda index: (*place, "jobs", index, "name")
-    )
-    check_path(apptainer.initialize.sif, (*initialize, "sif"))
-    aliases = Aliases()
-    initial = aliases.add(initialize, apptainer.initialize.required_files)
-    mounted = _check_mounts(apptainer.initialize.required_mounts, initialize, ())
-    for index, job in enumerate(apptainer.jobs):
-        here = (*place, "jobs", index)
-        aliases.add(here, job.required_files, initial)
-        _check_mounts(job.required_mounts, here, mounted)
-        check_slurm(job.slurm, (*here, "slurm"))
-
-
-def _check_mounts(
-    mounts: Sequence[File], above: Place, mounted: tuple[str, ...]
-) -> tuple[str, ...]:
-    """The places of a container that are taken once these are mounted too."""
-    for number, mount in enumerate(mounts):
-        place = (*above, "required_mounts", number)
-        for text in (mount.path, mount.alias or mount.path):
-            _check_mount(text, place)
-        target = (mount.alias or mount.path).rstrip("/")
-        for taken in (*_WITHIN_CONTAINER, *mounted):
-            if target == taken:
-                raise BatchError(f"{target} is mounted already", path=place)
-            if target.startswith(f"{taken}/") or taken.startswith(f"{target}/"):
-                raise BatchError(f"{target} and {taken} would lie in each other", path=place)
-        mounted = (*mounted, target)
-    return mounted
-
-
-def _check_mount(path: str, place: Place) -> None:
-    check_text(path, place)
-    hint = "write it as the container sees it, for example /output"
-    if not path.startswith("/"):
-        raise BatchError(f"{path!r} is no absolute path", hint=hint, path=place)
-    if not path.strip("/"):
-        raise BatchError(f"{path!r} is the whole container", hint=hint, path=place)
-    problem = relative_path_problem(path.strip("/"))
-    if problem:
-        raise BatchError(f"{path!r} {problem}", hint=hint, path=place)
-    for char in path:
-        if char in ":,\\" or ord(char) < 32 or ord(char) == 127:
-            raise BatchError(f"{path!r} contains {char!a}, which a mount cannot have", path=place)
 
 
 def _check_command(command: Command, expansion: Expansion) -> None:
@@ -203,7 +151,7 @@ def _check_sweep(command: Command, sweep: Sweep, expansion: Expansion) -> None:
     if command.run is None:
         raise BatchError("There is nothing to run", hint="add `run`", path=place)
     _check_known((command.name,), (*declared, "index"), (*place, "name"), "the name")
-    _check_sweep_names(command.name, expansion)
+    check_sweep_names(command.name, expansion)
     _check_work(command.run, command.env, place, (*declared, *_PER_JOB))
     if isinstance(command.run, str):
         columns = expansion.columns()
@@ -216,7 +164,7 @@ def _check_jobs(command: Command, expansion: Expansion) -> None:
     place = ("command",)
     if command.name is not None:
         raise BatchError("`name` belongs to a sweep", path=(*place, "name"))
-    _check_names(expansion.names(), lambda index: (*place, "jobs", index, "name"))
+    check_names(expansion.names(), lambda index: (*place, "jobs", index, "name"))
     if command.run is not None:
         _check_line(command.run, (*place, "run"))
     _check_work(command.run, command.env, place, _PER_JOB)
@@ -299,73 +247,6 @@ def _check_plain(name: str, texts: Iterator[str] | Sequence[str], place: Place) 
             )
 
 
-def _check_names(names: Iterator[str], place: Callable[[int], Place]) -> None:
-    seen: dict[str, str] = {}
-    for index, name in enumerate(names):
-        problem = _job_name_problem(name)
-        if problem:
-            raise BatchError(f"{_short(name)} {problem}", hint=_NAME_HINT, path=place(index))
-        folded = name.casefold()
-        other = seen.get(folded)
-        if other == name:
-            raise BatchError(f"Two jobs are called {name!r}", path=place(index))
-        if other is not None:
-            raise BatchError(
-                f"Two jobs are called {other!r} and {name!r}",
-                _ONE_FOLDER,
-                path=place(index),
-            )
-        seen[folded] = name
-
-
-def _job_name_problem(name: str) -> str | None:
-    problem = name_problem(name)
-    if problem is None and _BUILD_OUTPUT.fullmatch(name):
-        return "is what a build's output is called, which lies beside the jobs"
-    return problem
-
-
-def _check_sweep_names(template: str, expansion: Expansion) -> None:
-    place = ("command", "name")
-    seen: set[str] = set()
-    for index, name in enumerate(expansion.names()):
-        problem = _job_name_problem(name)
-        if problem:
-            raise BatchError(
-                f"{_short(name)} {problem}",
-                f"It is the name of job {index}.",
-                _NAME_HINT,
-                path=place,
-            )
-        folded = name.casefold()
-        if folded in seen:
-            other = next(each for each in expansion.names() if each.casefold() == folded)
-            if other != name:
-                raise BatchError(
-                    f"Two jobs would be called {other!r} and {name!r}",
-                    _ONE_FOLDER,
-                    "use {index} in the name",
-                    path=place,
-                )
-            raise BatchError(
-                f"Two jobs would be called {name!r}",
-                hint=f"{_how_to_differ(template, expansion)}, or use {{index}}",
-                path=place,
-            )
-        seen.add(folded)
-
-
-def _how_to_differ(template: str, expansion: Expansion) -> str:
-    used = parse(template).names
-    for name in expansion.columns():
-        if name not in used:
-            return f"add {{{name}}}"
-    for name, column in expansion.columns().items():
-        if len(set(map(show, column))) < len(column):
-            return f"{name} has the same value twice"
-    return "put a separator between the values"
-
-
 def _check_command_files(command: Command, expansion: Expansion) -> None:
     place = ("command",)
     declared = tuple(command.sweep.values) if command.sweep is not None else ()
@@ -401,14 +282,5 @@ def _check_command_files(command: Command, expansion: Expansion) -> None:
             aliases.add((*place, "jobs", index), files[count:], under)
 
 
-_ONE_FOLDER = "Their folders would be the same one on computers that ignore case."
-_NAME_HINT = "names hold printable characters but / \\ : and do not begin with . or -"
-
-
 def _texts_of(line: Line) -> tuple[str, ...]:
     return (line,) if isinstance(line, str) else line
-
-
-def _short(text: str) -> str:
-    """The text in quotes, long ones cut."""
-    return repr(text) if len(text) <= 100 else f"{text[:60]!r}…"

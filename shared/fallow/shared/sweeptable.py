@@ -14,8 +14,8 @@ import msgspec
 from fallow.shared.aliases import Place
 from fallow.shared.batch import Scalar
 from fallow.shared.errors import BatchError
+from fallow.shared.ranges import MOST_JOBS
 from fallow.shared.reading import Reader, fail, guess_value
-from fallow.shared.sweep import MOST_JOBS
 from fallow.shared.yamlnodes import Node, decode
 
 _LARGEST: Final = 256_000_000
