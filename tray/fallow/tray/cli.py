@@ -92,8 +92,9 @@ def agent(
 
 @entry.command(epilog="\b\nExample:\n  tray join fallow1-…")
 @click.argument("token")
+@click.option("--discard", is_flag=True, help="Lose what another coordinator's jobs did here.")
 @_verb
-def join(context: click.Context, data_dir: Path | None, token: str) -> None:
+def join(context: click.Context, data_dir: Path | None, token: str, discard: bool) -> None:
     """Let this workstation belong to the coordinator that the token names."""
     from fallow.tray import local, membership
 
@@ -103,7 +104,7 @@ def join(context: click.Context, data_dir: Path | None, token: str) -> None:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise FallowError(f"The folder {place} cannot be used", f"{error.strerror}.") from None
-    member = membership.join(place, token)
+    member = membership.join(place, token, discard=discard)
     try:
         with local.LocalClient(place) as client:
             client.ask(local.Rejoined())

@@ -15,6 +15,7 @@ from fallow.shared.keys import decode_invitation, load_or_make_keys
 from fallow.shared.messages import Enrol, Enrolled, Failed, Malformed, Request, decode_reply, encode
 from fallow.shared.transport import KeyPair, Limits, Wire
 from fallow.shared.work.machine import own_name
+from fallow.tray.records import unfinished_runs
 
 CONTROL_LIMITS = Limits(frames=1)
 _FILE = "coordinator.json"
@@ -48,11 +49,12 @@ def load_own_keys(data_dir: Path) -> KeyPair:
     return load_or_make_keys(data_dir / "keys", "workstation")
 
 
-def join(data_dir: Path, token: str, timeout: float = 20.0) -> Membership:
+def join(data_dir: Path, token: str, timeout: float = 20.0, *, discard: bool = False) -> Membership:
     """Enrol this workstation's key with the coordinator that the token names, and remember it.
 
-    FallowError when the token is not one for a workstation or is refused, Unreachable when nobody
-    answers. The same token again gets the same answer.
+    FallowError when the token is not one for a workstation or is refused, or when another
+    coordinator is still to get results from here, unless they may be discarded; Unreachable when
+    nobody answers. The same token again gets the same answer.
     """
     invitation = decode_invitation(token)
     if invitation.role != "workstation":
@@ -60,6 +62,8 @@ def join(data_dir: Path, token: str, timeout: float = 20.0) -> Membership:
             f"That invitation is for a {invitation.role}, not for a workstation",
             hint="ask for one made with: coordinator invite --role workstation",
         )
+    if not discard:
+        _refuse_to_forget(data_dir, invitation.server)
     keys = load_own_keys(data_dir)
     request = Request(1, Enrol(keys.public, invitation.name or own_name()))
     with Wire() as wire:
@@ -81,6 +85,21 @@ def join(data_dir: Path, token: str, timeout: float = 20.0) -> Membership:
     member = Membership(invitation.addresses, invitation.server, reply.name)
     _save(data_dir / _FILE, member)
     return member
+
+
+def _refuse_to_forget(data_dir: Path, server: str) -> None:
+    """What another coordinator would do with runs it knows nothing of is to have them dropped."""
+    before = load_membership(data_dir)
+    unfinished = unfinished_runs(data_dir)
+    if before is None or before.server == server or not unfinished:
+        return
+    jobs = "a job" if len(unfinished) == 1 else f"{len(unfinished)} jobs"
+    raise FallowError(
+        f"This workstation still has {jobs} of {before.addresses[0]}",
+        f"With another coordinator, what they have done would be lost: {', '.join(unfinished[:5])}"
+        f"{' …' if len(unfinished) > 5 else ''}.",
+        "let them end (tray finish, tray status); or lose them: tray join TOKEN --discard",
+    )
 
 
 def _save(path: Path, member: Membership) -> None:

@@ -17,7 +17,7 @@ from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId, parse_attempt
 from fallow.shared.messages import Argv, JobSpec
 from fallow.shared.work.build import Build, is_build
-from fallow.shared.work.phases import Aborting, Run
+from fallow.shared.work.phases import Aborting, GivenBack, Over, Run
 from fallow.tray.diary import Kept
 from fallow.tray.wishes import Wishes
 
@@ -145,6 +145,20 @@ class Records:
             for each in parent.iterdir()
             if each not in kept
         ]
+
+
+def unfinished_runs(data_dir: Path) -> list[str]:
+    """Batch and job of each run in this folder whose results the coordinator does not have yet."""
+    found = []
+    for file in sorted((data_dir / "runs").glob("*/run.json")):
+        try:
+            run = _runs.decode(file.read_bytes()).run
+        except (OSError, msgspec.MsgspecError):
+            found.append(file.parent.name)
+            continue
+        if not isinstance(run.phase, Over | GivenBack):
+            found.append(f"{run.job.batch}/{run.job.job}")
+    return found
 
 
 def lock(data_dir: Path) -> int:

@@ -1,0 +1,141 @@
+"""The owner's rules at a real workstation: changed while it works, and what they keep away."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fallow.shared.errors import FallowError
+from fallow.tray.local import AskConfig, ConfigIs, Configure, Done, LocalClient
+from main_job.conftest import Coordinator
+from main_job.workstation import FREE_DESK, JOBS, Workstation
+from waiting import wait_until
+
+BATCH = """
+meta: {namespace: ana, batch_name: NAME}
+command: {jobs: [{name: j, run: "sleep 600"}]}
+resources: {cpus: 1, memory: 64MB}
+"""
+# No name of any other program here.
+DEMANDING = "fallow-film-cut"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Coordinator]:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    made = Coordinator(folder)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def demanding(tmp_path: Path) -> Path:
+    program = tmp_path / DEMANDING
+    shutil.copy("/bin/sleep", program)
+    return program
+
+
+def set_rules(workstation: Workstation, **sections: dict[str, Any]) -> str:
+    with LocalClient(workstation.data_dir) as client:
+        done = client.ask(Configure(sections))
+    assert isinstance(done, Done)
+    return done.text
+
+
+def node(coordinator: Coordinator) -> Any:
+    (found,) = coordinator.verbs.json("nodes")["nodes"]
+    return found
+
+
+def test_rules_are_changed_while_a_job_runs(
+    coordinator: Coordinator, workstation: Workstation, batch_file: Callable[..., Path]
+) -> None:
+    coordinator.verbs.ok("submit", batch_file(BATCH.replace("NAME", "b")))
+    workstation.wait_for_run("running")
+    before = (workstation.data_dir / "agent.toml").read_text()
+    with LocalClient(workstation.data_dir) as client:
+        rules = client.ask(AskConfig())
+        assert isinstance(rules, ConfigIs)
+        assert rules.values["presence"]["desk"] is False
+        assert rules.values["jobs"]["max_pause"] == "never"
+        assert rules.writable
+        with pytest.raises(FallowError, match="settle is longer than"):
+            client.ask(Configure({"presence": {"settle": "1h"}}))
+        with pytest.raises(FallowError, match="more than this computer has"):
+            client.ask(Configure({"offer": {"memory": "900TiB"}}))
+    assert (workstation.data_dir / "agent.toml").read_text() == before
+    assert set_rules(workstation, offer={"cpus": 1, "capabilities": ["sorcery"]}) == "Saved."
+    wait_until(
+        lambda: (node(coordinator)["cpus"], node(coordinator)["capabilities"]) == (1, ["sorcery"]),
+        30,
+        "the coordinator to hear what is offered now",
+    )
+    assert "started again" in set_rules(workstation, jobs={"sandbox": "none"})
+    # Nobody sits here, so it cannot be seen either: with a desk, jobs stand still at once.
+    set_rules(workstation, presence={"desk": True})
+    workstation.wait_for_run("paused")
+    assert workstation.quick_status().reasons[0].kind in {"blind", "input"}
+    set_rules(workstation, presence={"desk": False})
+    workstation.wait_for_run("running")
+
+
+def test_a_program_that_wants_the_computer_for_itself(
+    coordinator: Coordinator,
+    new_workstation: Callable[..., Workstation],
+    batch_file: Callable[..., Path],
+    demanding: Path,
+) -> None:
+    rules = FREE_DESK + f'exclusive = ["{DEMANDING}"]\n' + JOBS
+    workstation = new_workstation("ws1", rules)
+    coordinator.verbs.ok("submit", batch_file(BATCH.replace("NAME", "b")))
+    workstation.wait_for_run("running")
+    program = subprocess.Popen([demanding, "600"])
+    try:
+        paused = workstation.wait_for_run("paused", timeout=60)
+        assert paused.why == f"{DEMANDING} is open"
+    finally:
+        program.kill()
+        program.wait()
+
+
+def test_jobs_of_some_people_do_not_come(
+    coordinator: Coordinator,
+    new_workstation: Callable[..., Workstation],
+    batch_file: Callable[..., Path],
+) -> None:
+    workstation = new_workstation("ws1", FREE_DESK + '[offer]\nnot_from = ["bo"]\n' + JOBS)
+    people = {name: coordinator.account(name) for name in ("bo", "ana")}
+    for name, account in people.items():
+        account.ok("submit", batch_file(BATCH.replace("NAME", name), f"{name}.yaml"))
+    coordinator.wait_for("ana:ana", {"running": 1})
+    assert coordinator.counts("ana:bo") == {"queued": 1}
+    assert [run.owner for run in workstation.quick_status().runs] == ["ana"]
+    assert "bo" in str(people["bo"].json("why", "ana:bo"))
+
+
+def test_what_is_unfinished_is_not_thrown_away(
+    coordinator: Coordinator,
+    workstation: Workstation,
+    other: Coordinator,
+    batch_file: Callable[..., Path],
+) -> None:
+    coordinator.verbs.ok("submit", batch_file(BATCH.replace("NAME", "b")))
+    workstation.wait_for_run("running")
+    token = other.token("desk")
+    refused = workstation.verb("join", token)
+    assert refused.returncode == 1
+    assert "still has a job of" in refused.stderr
+    assert "b/j" in refused.stderr
+    assert "--discard" in refused.stderr
+    assert workstation.quick_status().runs[0].state == "running"
+    # The same coordinator again is no other.
+    assert workstation.verb("join", coordinator.token("ws1b")).returncode == 0
+    joined = workstation.verb("join", token, "--discard")
+    assert joined.returncode == 0, joined.stderr
+    wait_until(lambda: not workstation.quick_status().runs, 30, "the new one to drop the job")
+    wait_until(lambda: not workstation.left_on_disk(), 30, "nothing of it to be left")
