@@ -246,11 +246,23 @@ def test_without_bubblewrap_too(here: Here) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "warning: jobs are not kept from your own files: bubblewrap" in done.stderr
     for number in range(3):
         built, ran = here.text(f"j{number}/stdout.txt").split()
         assert built == ran
         assert ran.startswith(str(here.cache))
     assert here.left() == []
+
+
+def test_a_folder_that_jobs_may_read(here: Here) -> None:
+    conda = here.folder / "conda"
+    conda.mkdir()
+    (conda / "tool").write_text("#!/bin/sh\necho I am the tool\n")
+    (conda / "tool").chmod(0o755)
+    here.write(jobs(f"{conda}/tool && ! touch {conda}/mine"))
+    assert here.run()["counts"]["failed"] == 1
+    assert here.run("--read-only", str(conda))["counts"]["succeeded"] == 1
+    assert here.text("j0/stdout.txt") == "I am the tool\n"
 
 
 def test_other_values_than_the_files(here: Here) -> None:

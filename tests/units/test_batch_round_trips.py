@@ -34,7 +34,7 @@ def exact(batch: Batch) -> bytes:
     return msgspec.json.encode(batch)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=200, deadline=None, suppress_health_check=SLOW)
 @given(batches())
 def test_python_to_yaml_and_back(batch: Batch) -> None:
     text = batch.to_yaml()

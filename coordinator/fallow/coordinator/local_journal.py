@@ -64,6 +64,10 @@ class Journal:
                 continue
             self._known[success.job] = success
 
+    def knows(self, job: str) -> bool:
+        """Whether a job of this name has ever succeeded here."""
+        return job in self._known
+
     def holds(self, job: str, digest: str) -> bool:
         """Whether this very job succeeded and its files are there as they were put."""
         success = self._known.get(job)

@@ -18,7 +18,7 @@ from fallow.shared.batch import Meta
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Exit, Exited, Stopped, exit_text
+from fallow.shared.runs import Crashed, Exit, Exited, Stopped, exit_text
 from fallow.shared.work import build as builds
 from fallow.shared.work import phases
 from fallow.shared.work.phases import Run
@@ -124,6 +124,8 @@ class Outcomes:
             return ""
         if isinstance(deposit.exit, Stopped) and deposit.exit.why == "run_time":
             return "it ran for longer than `run_time` allows"
+        if isinstance(deposit.exit, Crashed):
+            return "its process vanished, or what it left could not be saved"
         return exit_text(deposit.exit)
 
     def unusable(self, deposit: Deposit) -> None:

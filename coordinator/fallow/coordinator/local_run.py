@@ -32,6 +32,7 @@ from fallow.coordinator.local_words import (
     NotDone,
     Over,
     Summary,
+    Unhidden,
 )
 from fallow.shared.batch import Batch
 from fallow.shared.blobs import BlobStore
@@ -66,7 +67,7 @@ Posted: TypeAlias = Happened | Moved | Outcome | int
 class LocalRun:
     """One batch on this computer; `run` once. `tell` hears how it goes, in the loop's thread.
 
-    `visible` are folders of this computer that its containers see, `home` is where all runs work.
+    `visible` are folders of this computer that jobs may read, `home` is where all runs work.
     FallowError where this computer cannot run it, or somebody else runs it already.
     """
 
@@ -127,6 +128,8 @@ class LocalRun:
             nice=0,
         )
         in_place = ability.kind == "none"
+        if in_place:
+            self._say(Unhidden(ability.why))
         self._work = Workload(in_place, frozen=False)
         cache, spool = BlobStore(folder / "cache", durable=False), Spool(folder / "spool")
         self._bench = Workbench(
@@ -198,7 +201,8 @@ class LocalRun:
     # --- which jobs ---
 
     def _is_done(self, index: int) -> bool:
-        return self._outcomes.journal.holds(self._expansion.name(index), self._digest(index))
+        job, journal = self._expansion.name(index), self._outcomes.journal
+        return journal.knows(job) and journal.holds(job, self._digest(index))
 
     def _digest(self, index: int) -> str:
         spec = self._specs.job(index, "", 1, None)

@@ -7,7 +7,7 @@ import functools
 import getpass
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fallow.coordinator.local_home import default_parent
@@ -45,12 +45,14 @@ def run_here(
     output: Path,
     *,
     side_by_side: int | None = None,
+    read_only: Iterable[Path] = (),
     tell: Callable[[Fact], None] = lambda fact: None,
     home: Path | None = None,
 ) -> Summary:
     """Run a batch that was checked and whose inputs were read; the results go below `output`.
 
-    Raises FallowError where this computer cannot, Interrupted after a signal.
+    `read_only` are folders that jobs may read besides the system. Raises FallowError where this
+    computer cannot, Interrupted after a signal.
     """
     room = room_here(side_by_side)
     where = default_parent() if home is None else home
@@ -58,7 +60,7 @@ def run_here(
         *(batch, expansion, gathered, output),
         room=room,
         gpus=gpus_here(),
-        visible=_mounts(batch),
+        visible=(*(str(each.absolute()) for each in read_only), *_mounts(batch)),
         owner=_owner(),
         home=where,
         tell=tell,

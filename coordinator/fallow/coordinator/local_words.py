@@ -16,6 +16,12 @@ class Counted(Struct, frozen=True):
     unchanged: int
 
 
+class Unhidden(Struct, frozen=True):
+    """Jobs are not kept from the files of this account; `why` is one sentence."""
+
+    why: str
+
+
 class Building(Struct, frozen=True):
     """The batch is being built."""
 
@@ -58,7 +64,7 @@ class GaveUp(Struct, frozen=True):
     why: str
 
 
-Fact: TypeAlias = Counted | Building | Built | Began | Advanced | Over | GaveUp
+Fact: TypeAlias = Unhidden | Counted | Building | Built | Began | Advanced | Over | GaveUp
 
 
 class Interrupted(Exception):

@@ -8,6 +8,7 @@ import contextlib
 import os
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -38,6 +39,7 @@ def run(
     *,
     jobs: int | None = None,
     folder: PathLike = ".",
+    read_only: Iterable[PathLike] = (),
     progress: bool = True,
     home: Path | None = None,
 ) -> Results:
@@ -54,6 +56,7 @@ def run(
                 gathered,
                 Path(output),
                 side_by_side=jobs,
+                read_only=map(Path, read_only),
                 tell=_Counting(show).tell,
                 home=home,
             )

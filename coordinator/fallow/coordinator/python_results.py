@@ -22,6 +22,7 @@ Key: TypeAlias = Any
 """Of a sweep with one name its value, with several a tuple of them; else the job's name."""
 
 _SHOWN = 5
+_COUNTED = 2000  # jobs whose records are read to be counted, each a file
 
 
 class NoSuchJob(FallowError, KeyError):
@@ -202,8 +203,11 @@ class Results(Mapping[Key, JobResult]):
         return pandas.DataFrame([_row(job, read) for job in self.values()])
 
     def __repr__(self) -> str:
-        good = sum(job.succeeded for job in self.values())
-        return f"<Results {self.title}: {good} of {len(self)} jobs succeeded, in {self.folder}>"
+        what = f"{len(self)} jobs"
+        if len(self) <= _COUNTED:
+            good = sum(job.succeeded for job in self.values())
+            what = f"{good} of {what} succeeded"
+        return f"<Results {self.title}: {what}, in {self.folder}>"
 
     def _key(self, index: int) -> Key:
         values = tuple(self._expansion.values(index).values())

@@ -291,17 +291,21 @@ class Batch(Struct, frozen=True, kw_only=True):
         *,
         jobs: int | None = None,
         folder: "str | PathLike[str]" = ".",
+        read_only: "Iterable[str | PathLike[str]]" = (),
         progress: bool = True,
     ) -> "Results":
         """Run it on this computer, as `coordinator run` does; results go below `output`.
 
         `jobs` run side by side (None: as many as fit). Relative input paths belong to `folder`.
+        `read_only` are folders that jobs may read besides the system, such as a conda environment.
         What has succeeded before and is unchanged is not run again. Jobs that fail are no error:
         they show in the results. `FallowError` where this computer cannot run it.
         """
         from fallow.coordinator import python
 
-        return python.run(self, output, jobs=jobs, folder=folder, progress=progress)
+        return python.run(
+            self, output, jobs=jobs, folder=folder, read_only=read_only, progress=progress
+        )
 
     def submit(
         self,

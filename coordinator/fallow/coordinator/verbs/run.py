@@ -21,6 +21,7 @@ from fallow.coordinator.local_words import (
     Interrupted,
     Over,
     Summary,
+    Unhidden,
 )
 from fallow.coordinator.verbs.batch_file import (
     load_batch,
@@ -57,6 +58,13 @@ _SHOWN = 20  # jobs without a success that are named at the end
     metavar="N",
     help="So many jobs side by side. Default: as many as the processors they ask for allow.",
 )
+@click.option(
+    "--read-only",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    metavar="DIR",
+    help="A folder that jobs may read besides the system, such as a conda environment.",
+)
 @name_option
 @set_option
 @json_option
@@ -64,6 +72,7 @@ def run(
     file: Path,
     output: Path,
     jobs: int | None,
+    read_only: tuple[Path, ...],
     name: str | None,
     options: tuple[str, ...],
     as_json: bool,
@@ -89,6 +98,7 @@ def run(
                 gathered,
                 output,
                 side_by_side=jobs,
+                read_only=read_only,
                 tell=shown.tell,
             )
         except Interrupted as interrupted:
@@ -138,6 +148,8 @@ class Shown:
                 self._jobs, self._over = jobs, unchanged
                 if unchanged and not self._quiet:
                     self._line(f"{unchanged} of {jobs} jobs are done and unchanged")
+            case Unhidden(why):
+                self._line(f"warning: jobs are not kept from your own files: {why}")
             case Building():
                 self._line("building")
             case Built(log, problem):
