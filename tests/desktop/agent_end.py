@@ -46,7 +46,7 @@ class AgentEnd:
         self._ended = False
         self._go_on = threading.Event()
         self._clock = SystemClock()
-        self._loop: Loop[AgentStatus] = Loop(
+        self._loop: Loop[AgentStatus | tuple[str, local.NoticeIs]] = Loop(
             self._clock, on_event=self._publish, on_turn=lambda: None, deadline=lambda: None
         )
         self._server = LocalServer(data_dir, on_request=self._answer, on_gone=self._gone)
@@ -73,6 +73,10 @@ class AgentEnd:
         """Publishes this from now on."""
         self._loop.post(status)
 
+    def tell(self, key: str, notice: local.NoticeIs) -> None:
+        """Passes this on to who has that public key."""
+        self._loop.post((key, notice))
+
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
         """While it lasts, the agent's loop stands still and reads nothing."""
@@ -87,7 +91,10 @@ class AgentEnd:
         came = (each.request for each in self.heard)
         return [request for request in came if request is not None and isinstance(request, kind)]
 
-    def _publish(self, status: AgentStatus) -> None:
+    def _publish(self, status: AgentStatus | tuple[str, local.NoticeIs]) -> None:
+        if isinstance(status, tuple):
+            self._server.show(*status)
+            return
         if status is HANG:
             self._go_on.wait(60)
             return
@@ -98,6 +105,8 @@ class AgentEnd:
         self.heard.append(Heard(visitor.name, self._clock.now().boot, request))
         if self.refuse is not None and isinstance(request, self.refuse):
             return local.CannotBe("This cannot be", "So says the test.", "ask for less")
+        if isinstance(request, local.Here):
+            visitor.keys = request.keys
         if isinstance(request, local.AskConfig):
             values = preferences.shown(self.rules, RULES)
             return local.ConfigIs(values, str(self.file), self.writable)
@@ -105,7 +114,8 @@ class AgentEnd:
             self.rules = preferences.changed(self.rules, request.changes, RULES)
         if isinstance(request, local.AskStatus | local.Subscribe):
             return local.StatusIs(self.status)
-        return None if isinstance(request, local.Activity) else local.Done()
+        unanswered = local.Activity | local.Here | local.Shown
+        return None if isinstance(request, unanswered) else local.Done()
 
     def _gone(self, visitor: Visitor) -> None:
         self.heard.append(Heard(visitor.name, self._clock.now().boot, None))

@@ -12,6 +12,7 @@ from desktop.mocked_bus import PYTHON, MockedBus, available
 from desktop.shown_tray import settled_icon, show_tray
 from desktop.virtual_desktop import VirtualDesktop
 from fallow.shared.runs import Progress
+from fallow.tray.local import Here, NoticeIs, Shown
 from fallow.tray.notices import Notice
 from fallow.tray.sensors.bus import Bus, Unanswered
 from fallow.tray.status import AgentStatus, RunStatus
@@ -85,6 +86,24 @@ def test_who_wants_none_gets_none(sni_desktop: VirtualDesktop, agent: AgentEnd) 
     # Kept is said after shown.
     wait_until(lambda: '"met": true' in kept.read_text(), 30, "it to be known")
     assert shown(sni_desktop) == []
+
+
+def test_the_end_of_a_batch_is_told_to_who_submitted_it(
+    sni_desktop: VirtualDesktop, agent: AgentEnd
+) -> None:
+    start_daemon(sni_desktop)
+    joined = Path(sni_desktop.env["XDG_CONFIG_HOME"]) / "fallow" / "coordinators.json"
+    joined.parent.mkdir(parents=True)
+    joined.write_text('{"coordinators": [{"public": "mine"}, {"name": "joined long ago"}]}')
+    show_tray(sni_desktop, agent.data_dir)
+    wait_until(lambda: agent.said(Here), 30, "the tray to say whose it is")
+    agent.tell("somebody else's", NoticeIs(6, "Not for you", "x"))
+    agent.tell("mine", NoticeIs(7, "ana:b has ended", "All 2 jobs succeeded."))
+    wait_until(lambda: agent.said(Shown), 30, "it to be shown")
+    (line,) = wait_until(lambda: shown(sni_desktop), 30, "the notification")
+    assert "ana:b has ended" in line
+    assert agent.said(Here) == [Here(("mine",))]
+    assert agent.said(Shown) == [Shown(7)]
 
 
 def test_a_service_that_does_not_run_is_started(

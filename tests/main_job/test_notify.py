@@ -11,9 +11,12 @@ from typing import Any
 from fallow.shared.keys import load_keys
 from fallow.shared.messages import JobSpec
 from fallow.shared.runs import Exited
+from fallow.tray.line import Line
+from fallow.tray.local import NoticeIs
 from main_job.conftest import Coordinator
 from main_job.scripted_agent import Result, ScriptedAgent
 from main_job.web_stand_in import Call, WebStandIn
+from main_job.workstation import Workstation
 from waiting import wait_until
 
 WriteBatch = Callable[..., Path]
@@ -215,3 +218,42 @@ def test_a_desktop_is_told_where_its_person_is(
         wait_until(lambda: told(coordinator, "told"), 30, "the audit to say so")
         assert rex.notices == []
     assert [(each.to, each.title) for each in dino.notices] == [(keys["ana"], "ana:b has ended")]
+
+
+def test_a_real_agent_passes_it_on_to_the_tray_of_that_person(
+    coordinator: Coordinator,
+    batch_file: WriteBatch,
+    new_workstation: Callable[..., Workstation],
+) -> None:
+    ana = coordinator.account("ana")
+    (file,) = (ana.folder / "config/fallow/keys").iterdir()
+    key = load_keys(file).public
+    workstation = new_workstation("ws1")
+    heard: list[NoticeIs] = []
+    others: list[NoticeIs] = []
+    hers = Line(
+        *(workstation.data_dir, lambda status: None, lambda error: None, lambda activity: ()),
+        on_notice=heard.append,
+        keys_of=lambda: (key,),
+    )
+    not_hers = Line(
+        *(workstation.data_dir, lambda status: None, lambda error: None, lambda activity: ()),
+        on_notice=others.append,
+        keys_of=lambda: ("somebody else's",),
+    )
+    not_hers.start()
+    try:
+        ana.ok("submit", batch_file(with_notify("desktop")), "--wait")
+        # She comes to her desk when it is over.
+        hers.start()
+        wait_until(lambda: heard, 60, "the tray to be told")
+        wait_until(lambda: told(coordinator, "told"), 30, "the audit to say so")
+        # Who runs the coordinator needs no key on the same computer.
+        coordinator.verbs.ok("submit", batch_file(with_notify("desktop")), "--name", "mine")
+        wait_until(lambda: len(heard) > 1 and others, 60, "both trays of this user to be told")
+    finally:
+        hers.close()
+        not_hers.close()
+    assert heard[0].title == "ana:b has ended"
+    assert heard[0].text == "All 2 jobs succeeded."
+    assert {notice.title for notice in others} == {"ana:mine has ended"}

@@ -6,7 +6,10 @@ import pytest
 
 from fallow.coordinator import places
 from fallow.coordinator.config import Settings, advertised, load_settings
+from fallow.coordinator.couriers import Homeserver
 from fallow.coordinator.places import Joined
+from fallow.coordinator.telling import Ways
+from fallow.shared import account
 from fallow.shared.errors import FallowError
 
 
@@ -77,7 +80,51 @@ def test_the_coordinator_that_is_meant(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_damaged_list_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    places.joined_file().parent.mkdir()
-    places.joined_file().write_text("{")
+    account.joined_file().parent.mkdir()
+    account.joined_file().write_text("{")
     with pytest.raises(FallowError, match="cannot be read"):
         places.load_joined()
+
+
+def test_the_tray_finds_the_keys_of_its_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert account.public_keys() == ()
+    for server, public in (("s1", "one"), ("s2", "two")):
+        joined = Joined(
+            addresses=(), server=server, key="k", name="ana", role="admin", public=public
+        )
+        places.save_joined(joined)
+    assert account.public_keys() == ("one", "two")
+    account.joined_file().write_text("{")
+    assert account.public_keys() == ()
+
+
+WRONG = {
+    "a homeserver without a token": '[matrix]\nhomeserver = "https://hs"\n',
+    "two tokens": '[matrix]\nhomeserver = "https://hs"\ntoken = "a"\ntoken_file = "b"\n',
+    "a token that is not there": '[matrix]\nhomeserver = "https://hs"\ntoken_file = "none"\n',
+    "a homeserver over http": '[matrix]\nhomeserver = "http://hs"\ntoken = "a"\n',
+    "an unknown key": '[matrix]\nhomserver = "https://hs"\n',
+    "no section": 'matrix = "https://hs"\n',
+    "a host": '[webhooks]\nhosts = "hooks.example.org"\n',
+}
+
+
+@pytest.mark.parametrize("case", sorted(WRONG))
+def test_what_cannot_tell_anybody_is_said_at_the_start(tmp_path: Path, case: str) -> None:
+    (tmp_path / "coordinator.toml").write_text(WRONG[case])
+    with pytest.raises(FallowError):
+        load_settings(tmp_path, None, None, None)
+
+
+def test_who_can_be_told(tmp_path: Path) -> None:
+    assert load_settings(tmp_path, None, None, None).ways == Ways(False, None)
+    (tmp_path / "hs.token").write_text("secret\n")
+    (tmp_path / "coordinator.toml").write_text(
+        '[matrix]\nhomeserver = "https://hs"\ntoken_file = "hs.token"\n[webhooks]\nhosts = []\n'
+    )
+    said = load_settings(tmp_path, None, None, None)
+    assert said.ways == Ways(True, ())
+    assert said.homeserver == Homeserver("https://hs", "secret")

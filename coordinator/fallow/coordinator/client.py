@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
-from fallow.coordinator.places import Joined, choose, config_dir
+from fallow.coordinator.places import Joined, choose
 from fallow.shared import addresses, keys
+from fallow.shared.account import key_file
 from fallow.shared.errors import FallowError, Refused, Unreachable, UsageError
 from fallow.shared.messages import (
     ClientReply,
@@ -179,11 +180,6 @@ def local_addresses(data_dir: Path) -> tuple[str, str]:
             hint=f"start it with: coordinator serve --data-dir {data_dir}",
         )
     return control, data
-
-
-def key_file(name: str) -> Path:
-    """Where this account keeps the key pair of this name."""
-    return config_dir() / "keys" / name
 
 
 def _unless_failed(body: ClientReply) -> ClientReply:

@@ -3,8 +3,8 @@
 Not a workstation's joining (the tray's), nor what the coordinator does with it (`people`).
 """
 
-from fallow.coordinator.client import key_file
 from fallow.coordinator.places import Joined, save_joined
+from fallow.shared.account import key_file
 from fallow.shared.errors import FallowError, Refused
 from fallow.shared.keys import Invitation, decode_invitation, load_or_make_keys
 from fallow.shared.messages import Enrol, Enrolled, Failed, Request, decode_reply, encode
@@ -58,6 +58,7 @@ def join(invitation: Invitation, name: str, key: str) -> Joined:
         key=key,
         name=body.name,
         role=body.role,
+        public=own.public,
     )
     save_joined(joined)
     return joined

@@ -34,7 +34,7 @@ class Notifying:
     """All messages that are not delivered yet.
 
     `save` keeps, `send` hands an errand to the couriers, `tell` a Notice to a workstation;
-    `name_of` says whose public key that is.
+    `name_of` says whom a workstation means by such a word of its Report.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Notifying:
         save: Callable[[AnySave], None],
         send: Callable[[Errand], None],
         tell: Callable[[str, Notice], None],
-        name_of: Callable[[str], str | None],
+        name_of: Callable[[str, str], str | None],
     ) -> None:
         self._save = save
         self._send = send
@@ -117,7 +117,7 @@ class Notifying:
         if not waiting:
             return
         for key in people:
-            name = self._name_of(key)
+            name = self._name_of(node, key)
             for each in waiting:
                 message = each.kept.message
                 if name == message.person and each.due <= now.boot:

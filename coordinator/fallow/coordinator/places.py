@@ -10,19 +10,24 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from fallow.shared.account import joined_file
 from fallow.shared.errors import FallowError
 
 ENVIRONMENT = "FALLOW_COORDINATOR"
 
 
 class Joined(Struct, frozen=True, kw_only=True):
-    """A coordinator this account may talk to; `key` names the file of our key pair for it."""
+    """A coordinator this account may talk to.
+
+    `key` names the file of our key pair for it, `public` is its public half.
+    """
 
     addresses: tuple[str, ...]
     server: str
     key: str
     name: str
     role: str
+    public: str = ""
 
 
 class JoinedList(Struct, frozen=True, kw_only=True):
@@ -36,16 +41,6 @@ def default_data_dir() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("fallow") / "coordinator"
-
-
-def config_dir() -> Path:
-    import platformdirs
-
-    return platformdirs.user_config_path("fallow")
-
-
-def joined_file() -> Path:
-    return config_dir() / "coordinators.json"
 
 
 def load_joined() -> JoinedList:

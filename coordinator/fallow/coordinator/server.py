@@ -110,7 +110,7 @@ class Server:
         self._core.world.ways = settings.ways
         self._watching = Watching(self._core, self._store, self._outbox.answer)
         self._notifying = Notifying(
-            self._outbox.save, self._couriers.send, self._outbox.tell, self._people.name_of
+            self._outbox.save, self._couriers.send, self._outbox.tell, self._name_of
         )
         self._build_outputs: list[archive.PutBuildOutput] = []
         self._unneeded: set[str] = set()
@@ -408,6 +408,15 @@ class Server:
     def _end(self, error: FallowError) -> None:
         self._fatal = error
         self._loop.stop()
+
+    def _name_of(self, node: str, word: str) -> str | None:
+        """Who is at a desk: by their public key or, on this same computer, by their number."""
+        kind, _, uid = word.partition(":")
+        if kind != "uid":
+            return self._people.name_of(word)
+        known = self._core.world.nodes.get(node)
+        here = known is not None and known.record.boot == boot_id()
+        return _user() if here and uid == str(os.getuid()) else None
 
     def _now(self) -> Moment:
         return self._clock.now()

@@ -98,7 +98,10 @@ def said(target: str) -> str:
         return "its desktop"
     if target.startswith(MATRIX):
         return target.removeprefix(MATRIX)
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "that webhook"
     return f"{parts.scheme}://{parts.hostname}/…"
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fallow.shared.account import public_keys
 from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.errors import FallowError, Unreachable
 from fallow.shared.waker import Waker
@@ -42,8 +43,9 @@ MakeSensors = Callable[[Callable[[], None]], Sequence[Sensor]]
 class Line:
     """One connection in a thread of its own, made anew whenever it is lost.
 
-    `on_status` gets each status, None when no agent answers; `on_refused` what the agent refused.
-    Both are called in the line's thread. The first sensor is the one that wakes.
+    `on_status` gets each status, None when no agent answers; `on_refused` what the agent refused,
+    `on_notice` what a coordinator tells this session's person, whose keys `keys_of` finds. All are
+    called in the line's thread. The first sensor is the one that wakes.
     """
 
     def __init__(
@@ -53,10 +55,15 @@ class Line:
         on_refused: Callable[[FallowError], None],
         sensors: MakeSensors = for_session,
         clock: Clock | None = None,
+        on_notice: Callable[[local.NoticeIs], None] = lambda notice: None,
+        keys_of: Callable[[], tuple[str, ...]] = public_keys,
     ) -> None:
         self._data_dir = data_dir
         self._on_status = on_status
         self._on_refused = on_refused
+        self._on_notice = on_notice
+        self._keys_of = keys_of
+        self._keys: tuple[str, ...] = ()
         self._clock = clock or SystemClock()
         self._waker = Waker()
         self._closing = threading.Event()
@@ -148,6 +155,7 @@ class Line:
             if now.boot >= next_ask:
                 next_ask = now.boot + ASK_EVERY
                 self._send(local.AskStatus())
+                self._say_who()
             if now.boot - self._heard > SILENT_AFTER:
                 self._say_silent()
             self._wait(min(next_read, next_ask) - self._clock.now().boot)
@@ -165,7 +173,15 @@ class Line:
         log.info("connected to the agent of %s", self._data_dir)
         self._look()
         # What is seen comes first: until then the agent holds the desk for unwatched.
-        return self._tell() and self._send(local.Subscribe())
+        self._keys = self._keys_of()
+        here = local.Here(self._keys)
+        return self._tell() and self._send(local.Subscribe()) and self._send(here)
+
+    def _say_who(self) -> None:
+        """Whoever joined a coordinator since is told of their batches from now on."""
+        keys = self._keys_of()
+        if keys != self._keys and self._send(local.Here(keys)):
+            self._keys = keys
 
     def _look(self) -> None:
         for reading in self._watch.readings(self._clock.now()):
@@ -202,6 +218,9 @@ class Line:
                 self._on_status(status)
             case local.CannotBe(title=title, detail=detail, hint=hint):
                 self._on_refused(FallowError(title, detail, hint))
+            case local.NoticeIs(id=number):
+                self._on_notice(reply)
+                self._send(local.Shown(number))
             case local.Done():
                 pass
 

@@ -12,8 +12,9 @@ import click
 from msgspec import Struct
 
 from fallow.coordinator import places, render
-from fallow.coordinator.client import Client, key_file
+from fallow.coordinator.client import Client
 from fallow.coordinator.verbs.options import coordinator_option, example, json_option
+from fallow.shared.account import key_file
 from fallow.shared.errors import FallowError
 from fallow.shared.messages import Nodes, NodesReply
 

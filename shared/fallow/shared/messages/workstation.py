@@ -52,7 +52,8 @@ class Report(Struct, frozen=True, tag="report"):
 
     `seq` counts the Reports of this session, `heard` is the highest `n` received in it. `accepting`
     is false while no new job may come, whatever the verdict (finishing, shutting down). `people`
-    are the public keys with which people at this desk joined: who is told of things by its tray.
+    are the public keys with which people at this desk joined, and "uid:1000" for their accounts
+    there: whom its trays can tell of things.
     """
 
     session: int

@@ -19,6 +19,7 @@ from fallow.shared.errors import FallowError
 from fallow.shared.waker import Waker
 from fallow.tray import autostart, habits, hours, local, notices, view
 from fallow.tray.line import Line
+from fallow.tray.local import NoticeIs
 from fallow.tray.status import AgentStatus
 from fallow.tray.ui.about import about, complain
 from fallow.tray.ui.icon import TrayIcon
@@ -45,6 +46,7 @@ class Tray(QtCore.QObject):
     # Emitted in the line's thread, received in Qt's.
     status_came = QtCore.Signal(object)
     refused = QtCore.Signal(object)
+    told = QtCore.Signal(object)
 
     def __init__(self, data_dir: Path, session: Session, agent: OwnAgent) -> None:
         super().__init__()
@@ -77,7 +79,10 @@ class Tray(QtCore.QObject):
         self._knocks.activated.connect(self._knocked)
         self.status_came.connect(self._take)
         self.refused.connect(self._complain)
-        self.line = Line(data_dir, self.status_came.emit, self.refused.emit)
+        self.told.connect(self._tell)
+        self.line = Line(
+            data_dir, self.status_came.emit, self.refused.emit, on_notice=self.told.emit
+        )
 
     def start(self) -> None:
         """Starts an agent where none answers, and the line to it."""
@@ -119,6 +124,11 @@ class Tray(QtCore.QObject):
             # A file that cannot be written only means to be told again.
             with contextlib.suppress(FallowError):
                 habits.save(habits.place(), self._habits)
+
+    def _tell(self, notice: NoticeIs) -> None:
+        """The end of a batch of this person's, who asked to be told."""
+        kind = f"batch-{notice.id}"
+        self.notifier.show(notices.Notice(kind, notice.title, notice.text, "idle"))
 
     def _revive(self, status: AgentStatus | None) -> None:
         """What a dead agent left running, nobody stops when somebody sits down."""
