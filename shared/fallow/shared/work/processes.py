@@ -4,7 +4,6 @@ Not what becomes of it meanwhile: that is `containment`. The `sh` outlives the a
 its descriptors, and writes the exit status as its last deed, outside whatever the job can see.
 """
 
-import json
 import os
 import select
 import subprocess
@@ -18,57 +17,14 @@ from msgspec import Struct
 
 from fallow.shared.errors import FallowError
 from fallow.shared.runs import Exited, Signalled
-from fallow.shared.work import cgroup, landlock, procfs, subreaper
+from fallow.shared.work import cgroup, procfs, subreaper, traces, wrapper
 from fallow.shared.work.cgroup import ControlGroup
 from fallow.shared.work.containment import Containment
 from fallow.shared.work.ground import NOWHERE, Ground
-from fallow.shared.work.idle_io import yield_the_disk
 from fallow.shared.work.orphans import Subreaper
 from fallow.shared.work.pid_namespace import PidNamespace, end_namespace
 from fallow.shared.work.sandbox import SandboxPlan
 from fallow.shared.work.signalling import Wrapper, end_session
-
-# $1 status file, $2 nice value, $3 control group or empty; without a PID namespace $4 and $5 are
-# the Python and the program that write the status, else $4 is empty, $5 and $6 the files for
-# bubblewrap's descriptors (empty when the control group alone holds the job); then the command.
-# A trap, unlike ignoring, does not reach the job. The status is one short write that nobody reads
-# before the `sh` has ended, so it needs no rename, for which a shell has to start another program.
-_WRAPPER = """\
-trap : HUP INT QUIT
-trap asked=asked TERM
-status=$1 nice=$2 group=$3 python=$4 ending=$5 options=$5 report=$6; shift 6
-{ read -r boot </proc/sys/kernel/random/boot_id && read -r self <"/proc/$$/stat" &&
-echo "$boot $self" >"$status.wrapper"; } 2>/dev/null
-{ echo "$nice" >/proc/self/autogroup; } 2>/dev/null
-begin() {
-[ -z "$group" ] || echo 0 >"$group/cgroup.procs" || { : >"$status.astray"; exit 125; }
-{ echo 500 >/proc/self/oom_score_adj; ulimit -c 0; ulimit -S -n 1024; } 2>/dev/null
-}
-if [ -n "$python" ]; then
-( begin; exec "$@" ); code=$?
-exec "$python" -I -S "$ending" end "$status" "$code" "$asked"
-fi
-if [ -n "$options" ]; then
-( begin; exec "$@" 3<"$options" 4>"$report" ); code=$?
-else
-( begin; exec "$@" ); code=$?
-while read -r word is <"$group/cgroup.events" && [ "$is" = 1 ]; do
-[ -n "$asked" ] || echo 1 >"$group/cgroup.kill"
-/bin/sleep 0.02
-done 2>/dev/null
-fi
-trap '' HUP INT QUIT TERM
-until { echo "$code" >"$status"; } 2>/dev/null || ! [ -d "${status%/*}" ]; do /bin/sleep 5; done
-"""
-# First process of the namespace: it ends with the job, and the kernel ends all the others with it.
-# Not so when it was told (SIGTERM) that all were asked to end: a shell line dies of that at once,
-# while the solver that it started still saves itself.
-_FIRST = """\
-trap ending=1 TERM
-"$@"; code=$?
-while [ -n "$ending" ] && set -- /proc/[0-9]* && [ $# -gt 1 ]; do /bin/sleep 0.02; done
-exit $code
-"""
 
 
 class Spawn(Struct, frozen=True):
@@ -176,34 +132,40 @@ def spawn(spawn: Spawn) -> Handle:
     plan = spawn.sandbox
     environment = plan.environment(spawn.env)
     status = str(spawn.status)
-    options, report = _beside(spawn.status)
+    options, report = traces.options_of(spawn.status), traces.report_of(spawn.status)
     group = _make_group(spawn)
-    wrapper = ["/bin/sh", "-c", _WRAPPER, "fallow-run", status, str(spawn.nice), group]
+    around_it = ["/bin/sh", "-c", wrapper.WRAPPER, "fallow-run", status, str(spawn.nice), group]
     if plan.contained:
         arguments = plan.arguments(environment)
         if spawn.cwd:
             arguments += ["--chdir", plan.path_inside(spawn.cwd)]
         command = [plan.program, "--args", "3", "--json-status-fd", "4", "--"]
-        command += ["/bin/sh", "-c", _FIRST, "sh", *spawn.argv]
-        wrapper += ["", str(options), str(report), *command]
+        command += ["/bin/sh", "-c", wrapper.FIRST, "sh", *spawn.argv]
+        around_it += ["", str(options), str(report), *command]
         around, folder = {"PATH": os.defpath}, "/"
     elif group:
         arguments = []
-        wrapper += ["", "", "", *spawn.argv]
+        around_it += ["", "", "", *spawn.argv]
         around, folder = environment, plan.path_inside(spawn.cwd)
     else:
         arguments = []
         helper = [sys.executable, "-I", "-S", subreaper.__file__]
-        wrapper = [*helper, "begin", *wrapper]
-        wrapper += [sys.executable, subreaper.__file__, "", *spawn.argv]
+        around_it = [*helper, "begin", *around_it]
+        around_it += [sys.executable, subreaper.__file__, "", *spawn.argv]
         around = environment
         folder = plan.path_inside(spawn.cwd)
     try:
         plan.prepare()
-        for left in (spawn.status, report, _noted(spawn.status), _astray(spawn.status)):
+        notes = (traces.note_of(spawn.status), traces.astray_of(spawn.status))
+        for left in (spawn.status, report, *notes):
             left.unlink(missing_ok=True)
         _write_private(options, "".join(word + "\0" for word in arguments))
-        child = _start(wrapper, around, folder, spawn)
+        child = wrapper.start(
+            *(around_it, around, folder, (spawn.stdout, spawn.stderr)),
+            nice=spawn.nice,
+            processors=spawn.processors,
+            confined=plan.layout == "hidden" and plan.scoped,
+        )
     except OSError as error:
         raise FallowError(
             "this computer could not start a job",
@@ -228,7 +190,7 @@ def adopt(identity: Identity, status: Path) -> Handle | None:
     """
     pidfd = _still_there(identity)
     if pidfd is None:
-        group = _group_of(status)
+        group = traces.group_of(status)
         if group is not None:
             cgroup.remove(group)
         return None
@@ -257,7 +219,7 @@ def find(status: Path) -> Identity | None:
     None when none was started. It may be over by now: that is for `adopt` to say.
     """
     try:
-        boot, line = _noted(status).read_text().split(maxsplit=1)
+        boot, line = traces.note_of(status).read_text().split(maxsplit=1)
         return Identity(boot, int(line.split()[0]), procfs.parse_stat(line.encode()).start)
     except (FileNotFoundError, ValueError, IndexError):
         return None
@@ -270,9 +232,9 @@ def ending(status: Path) -> Ending:
     except (FileNotFoundError, ValueError):
         return Vanished()
     # A signal that came before the program did is no fault of the sandbox.
-    if _contained(status) and code < 128 and not _reported_exit(_beside(status)[1]):
+    if traces.is_contained(status) and code < 128 and not traces.has_begun(status):
         return NeverStarted()
-    if _astray(status).exists():
+    if traces.astray_of(status).exists():
         return NeverStarted()
     return ExitStatus(code)
 
@@ -283,9 +245,9 @@ def sweep(status: Path) -> bool:
     For a run that `adopt` did not find; with neither a control group nor a PID namespace, what has
     left the session of the `sh` cannot be found.
     """
-    group, identity = _group_of(status), find(status)
+    group, identity = traces.group_of(status), find(status)
     ended = group is None or cgroup.end(group)
-    ended = end_namespace(_beside(status)[1]) and ended
+    ended = end_namespace(traces.report_of(status)) and ended
     if identity is not None and identity.boot_id == procfs.boot_id():
         end_session(identity.pid)
     return ended
@@ -316,38 +278,9 @@ def spawn_detached(argv: Sequence[str], log: Path, env: Mapping[str, str] | None
     return child.pid
 
 
-def _beside(status: Path) -> tuple[Path, Path]:
-    """The files that stand next to the status: the sandbox's options and its own report."""
-    return status.with_name(status.name + ".options"), status.with_name(status.name + ".report")
-
-
-def _noted(status: Path) -> Path:
-    """Where the wrapper notes which process it is."""
-    return status.with_name(status.name + ".wrapper")
-
-
-def _astray(status: Path) -> Path:
-    """Made by the wrapper when the job could not get into its control group."""
-    return status.with_name(status.name + ".astray")
-
-
-def _group_of(status: Path) -> Path | None:
-    """The control group that a run was started with, None without one."""
-    try:
-        return Path(status.with_name(status.name + ".group").read_text())
-    except FileNotFoundError:
-        return None
-
-
-def _contained(status: Path) -> bool:
-    """Whether a run was started with a PID namespace."""
-    options = _beside(status)[0]
-    return options.exists() and options.stat().st_size > 0
-
-
 def _make_group(spawn: Spawn) -> str:
     """A group for the run, noted before it exists; empty when there is to be none."""
-    old, note = _group_of(spawn.status), spawn.status.with_name(spawn.status.name + ".group")
+    old, note = traces.group_of(spawn.status), traces.group_note_of(spawn.status)
     if old is not None:
         cgroup.remove(old)
         note.unlink()
@@ -365,13 +298,6 @@ def _make_group(spawn: Spawn) -> str:
     return str(group)
 
 
-def _reported_exit(report: Path) -> bool:
-    try:
-        return any("exit-code" in json.loads(line) for line in report.read_text().splitlines())
-    except (OSError, ValueError):
-        return False
-
-
 def _write_private(path: Path, text: str) -> None:
     """The job's variables may hold secrets, which a command line would show to everybody."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -380,63 +306,10 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _containment(pid: int, pidfd: int, status: Path) -> Containment:
-    contained, group = _contained(status), _group_of(status)
+    contained, group = traces.is_contained(status), traces.group_of(status)
     inner: Containment = (
-        PidNamespace(pid, pidfd, _beside(status)[1]) if contained else Subreaper(pid, pidfd)
+        PidNamespace(pid, pidfd, traces.report_of(status)) if contained else Subreaper(pid, pidfd)
     )
     if group is None or not group.is_dir():
         return inner
     return ControlGroup(group, inner, Wrapper(pid, pidfd), only_job=not contained)
-
-
-def _keep_to(processors: frozenset[int]) -> None:
-    try:
-        os.sched_setaffinity(0, processors)
-    except OSError:
-        # One of them has been taken away meanwhile: better on all than not at all.
-        pass
-
-
-def _start(
-    wrapper: list[str], environment: Mapping[str, str], folder: str, spawn: Spawn
-) -> "subprocess.Popen[bytes]":
-    """Starts the wrapper from a thread of its own, which takes on what the child must inherit.
-
-    On Linux niceness, processors and Landlock belong to the thread; that saves a preexec_fn, and
-    with it the copying of this whole process.
-    """
-    started: list[subprocess.Popen[bytes]] = []
-    failed: list[OSError] = []
-
-    def run() -> None:
-        try:
-            # Only root may go back, and an agent that is nice itself has nice jobs.
-            nice = max(spawn.nice, os.getpriority(os.PRIO_PROCESS, 0))
-            os.setpriority(os.PRIO_PROCESS, 0, nice)
-            if nice > 0:
-                yield_the_disk()
-            if spawn.processors:
-                _keep_to(spawn.processors)
-            if spawn.sandbox.layout == "hidden" and spawn.sandbox.scoped:
-                landlock.confine_this_thread()
-            with spawn.stdout.open("ab") as stdout, spawn.stderr.open("ab") as stderr:
-                started.append(
-                    subprocess.Popen(
-                        wrapper,
-                        stdin=subprocess.DEVNULL,
-                        stdout=stdout,
-                        stderr=stderr,
-                        env=environment,
-                        cwd=folder,
-                        start_new_session=True,
-                    )
-                )
-        except OSError as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="spawn")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return started[0]
