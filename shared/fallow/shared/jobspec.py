@@ -187,15 +187,17 @@ def check_contents(batch: Batch, expansion: Expansion, contents: Contents) -> No
         wanted = _SINGLE.get(place[-1])
         if wanted is not None and not _is_file(contents[file.path]):
             raise BatchError(f"{file.path!r} is a folder; {wanted} is needed here", path=place)
+    places = paths(batch, expansion)
     for path, content in contents.items():
-        _check_content(path, content)
+        _check_content(path, content, places.get(path, ()))
     shared = _initial(batch)
     kept = {alias_of(file): file.path for file in shared}
     for index in range(len(expansion)):
-        for file in expansion.files(index):
+        for number, file in enumerate(expansion.files(index)):
             other = kept.get(alias_of(file), file.path)
             if other != file.path:
-                _check_cover(contents, other, file, expansion.name(index))
+                place = _place_of_own(batch, index, number)
+                _check_cover(contents, other, file, expansion.name(index), place)
 
 
 def check_sendable(batch: Batch, expansion: Expansion, contents: Contents) -> None:
@@ -216,8 +218,26 @@ def check_sendable(batch: Batch, expansion: Expansion, contents: Contents) -> No
                 f"Job {expansion.name(index)!r} has {count:,} input files, which are too many",
                 f"Their list alone is {found >> 20} MiB; {_LONGEST_LIST >> 20} MiB can be sent.",
                 "pack them into one file, such as a tar, and unpack it in the job",
-                path=(*_place_of(batch), "required_files"),
+                path=(_section(batch),),
             )
+
+
+def _place_of_own(batch: Batch, index: int, number: int) -> Place:
+    """Where the input of this number among a job's own stands."""
+    above: Place = (_section(batch), "jobs", index)
+    if batch.command is not None:
+        common = len(batch.command.required_files)
+        if number < common:
+            above = ("command",)
+        else:
+            number -= common
+    return (*above, "required_files", number)
+
+
+def _section(batch: Batch) -> str:
+    if batch.python is not None:
+        return "python"
+    return "apptainer" if batch.apptainer is not None else "command"
 
 
 def _bytes_as_input(file: File, contents: Contents, bytes_of: Mapping[str, int]) -> int:
@@ -227,13 +247,6 @@ def _bytes_as_input(file: File, contents: Contents, bytes_of: Mapping[str, int])
 def _listed(content: Content) -> int:
     """About the bytes that one input is in a message: its hash, its keys and its place."""
     return 128 + len(content.below.encode("utf-8", "surrogateescape"))
-
-
-def _place_of(batch: Batch) -> Place:
-    for kind in ("python", "apptainer"):
-        if getattr(batch, kind) is not None:
-            return (kind, "initialize")
-    return ("command",)
 
 
 def _initial(batch: Batch) -> tuple[File, ...]:
@@ -250,7 +263,7 @@ def _is_file(content: Sequence[Content]) -> bool:
     return len(content) == 1 and not content[0].below
 
 
-def _check_content(path: str, content: Sequence[Content]) -> None:
+def _check_content(path: str, content: Sequence[Content], place: Place) -> None:
     if _is_file(content):
         return
     places: set[str] = set()
@@ -258,16 +271,16 @@ def _check_content(path: str, content: Sequence[Content]) -> None:
         problem = relative_path_problem(each.below)
         if problem:
             raise BatchError(
-                f"{path!r} holds a file whose name {problem}", f"It is {each.below!r}."
+                f"{path!r} holds a file whose name {problem}", f"It is {each.below!r}.", path=place
             )
         if each.below in places:
-            raise BatchError(f"{path!r} holds {each.below!r} twice")
+            raise BatchError(f"{path!r} holds {each.below!r} twice", path=place)
         places.add(each.below)
     for below in places:
-        _refuse_nested(below, places, path)
+        _refuse_nested(below, places, path, place)
 
 
-def _check_cover(contents: Contents, under: str, over: File, job: str) -> None:
+def _check_cover(contents: Contents, under: str, over: File, job: str, place: Place) -> None:
     """A job's folder may replace files of the batch's folder, but never a file by a folder."""
     both = {each.below for each in (*contents[under], *contents[over.path])}
     if "" in both and both != {""}:
@@ -275,17 +288,20 @@ def _check_cover(contents: Contents, under: str, over: File, job: str) -> None:
             f"Job {job!r} has {over.path!r} in the place of {under!r}",
             "One of them is a folder, the other a file.",
             "give one of them another alias",
+            path=place,
         )
     for below in both:
-        _refuse_nested(below, both, over.path)
+        _refuse_nested(below, both, over.path, place)
 
 
-def _refuse_nested(below: str, places: set[str], path: str) -> None:
+def _refuse_nested(below: str, places: set[str], path: str, place: Place) -> None:
     folder = below.rpartition("/")[0]
     while folder:
         if folder in places:
             raise BatchError(
-                f"{folder!r} in {path!r} would be a file and a folder", f"Below it is {below!r}."
+                f"{folder!r} in {path!r} would be a file and a folder",
+                f"Below it is {below!r}.",
+                path=place,
             )
         folder = folder.rpartition("/")[0]
 
