@@ -21,6 +21,7 @@ PARTS = (
     "throughput",
     "latency",
     "side_by_side",
+    "planning",
     "submitting",
     "asking",
     "stopping",

@@ -4,7 +4,9 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from fallow.coordinator.keeping import keep
 from fallow.coordinator.plan import (
     AFFINITY,
     Group,
@@ -44,6 +46,7 @@ def groups(draw: st.DrawFn) -> list[Group]:
                 gpus=draw(st.integers(0, 2)),
                 disk=draw(st.sampled_from([0, 0, 5])),
                 priority=draw(st.integers(-1, 1)),
+                waited=draw(st.booleans()),
             )
         )
     return found
@@ -103,6 +106,25 @@ def test_never_over_capacity_and_each_job_once(
         assert group.owner not in at[each.node].not_from
 
 
+@given(groups(), seats(), _used)
+def test_what_is_kept_is_kept_for_one_that_could_start_there_were_it_idle(
+    queue: list[Group], stations: list[Seat], used: dict[str, float]
+) -> None:
+    kept = keep(queue, stations, used)
+    at = {seat.name: seat for seat in stations}
+    assert len(set(kept.values())) == len(kept), "one for each"
+    for name, wish in kept.items():
+        (group,) = (each for each in queue if each.wish == wish)
+        assert group.waited
+        reason = obstacle(group, at[name])
+        assert reason is not None
+        assert reason.kind == "busy"
+        assert all(obstacle(group, seat) is not None for seat in stations)
+    seated = [replace(seat, kept_for=kept.get(seat.name)) for seat in stations]
+    for each in plan(queue, seated, used):
+        assert each.node not in kept or kept[each.node].batch == each.job.batch
+
+
 @given(groups(), seats(), _used, st.randoms(use_true_random=False))
 def test_the_same_view_gives_the_same_plan(
     queue: list[Group], stations: list[Seat], used: dict[str, float], random: object
@@ -135,6 +157,33 @@ def test_the_first_jobs_go_first(queue: list[Group], stations: list[Seat]) -> No
     for group in queue:
         mine = placed.get(group.batch, [])
         assert mine == sorted(group.jobs)[: len(mine)]
+
+
+def test_a_workstation_is_kept_for_one_whose_turn_it_is_and_that_waited_long() -> None:
+    small = Group("small", "ana", 0, tuple(range(99, -1, -1)), cpus=1)
+    wide = Group("wide", "bob", 1, (1, 0), waited=True)
+    busy = [
+        Seat("a", None, 4, 16, 1, 4),
+        Seat("b", None, 4, 16, 2, 8),
+        Seat("c", OFFLINE, 4, 16, 3, 12),
+    ]
+    used = {"ana": 5000.0, "bob": 10.0}
+    assert keep([small, wide], busy, used) == {"b": wide.wish}
+    patient = replace(wide, waited=False)
+    assert keep([small, patient], busy, used) == {}
+    assert keep([small, wide], busy, {"ana": 5.0, "bob": 1e6}) == {}, "not its turn"
+    idle = Seat("d", None, 4, 16, 4, 16)
+    assert keep([small, wide], [*busy, idle], used) == {}, "it starts there now"
+    seated = [replace(each, kept_for=wide.wish if each.name == "b" else None) for each in busy]
+    assert [each.node for each in plan([small, wide], seated, used)] == ["a"]
+
+
+def test_those_that_are_alike_are_looked_at_once_but_for_whom_a_job_avoids() -> None:
+    group = Group("b", "ana", 0, (2, 1, 0), cpus=4, avoid=frozenset({"a"}))
+    stations = [seat("a"), seat("b"), seat("c")]
+    assert [each.node for each in plan([group], stations, {})] == ["b", "c"]
+    none = [Seat(name, None, 4, 16, 1, 4) for name in "abcd"]
+    assert plan([group], none, {}) == ()
 
 
 def seat(name: str = "desk", cpus: int = 4, memory: int = 16, **more: object) -> Seat:

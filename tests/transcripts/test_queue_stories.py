@@ -21,6 +21,8 @@ from fallow.shared.messages import (
     RunReport,
     Submitted,
     Undrain,
+    Why,
+    WhyReply,
 )
 from fallow.shared.messages import Done as Did
 from fallow.shared.messages import Resources as Offer
@@ -400,6 +402,56 @@ def test_an_urgent_batch_of_the_same_owner_goes_first(
         order.append(desk.assigned[-1].job.batch)
         desk.finish()
     assert order == ["slow", "urgent", "slow", "slow", "later"]
+
+
+def test_a_job_that_needs_all_of_a_workstation_is_not_kept_waiting_by_small_ones(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    office.submit(sweep_batch("small", 500, cpus=1))
+    office.submit(batch("wide"), BOB)
+    desk.read()
+    first, second = (each.attempt for each in desk.assigned)
+    desk.runs[first] = RunReport(first, Running())
+    desk.run(Running(), second)
+    for _ in range(100):
+        # One of the two small ones ends, and another takes its place.
+        office.pass_time(10)
+        ended, *_ = desk.runs
+        before = len(desk.assigned)
+        desk.finish(attempt=ended)
+        if len(desk.assigned) == before:
+            break
+        desk.run(Running())
+    else:
+        raise AssertionError("the wide job starved")
+    assert 600 <= office.now.boot - 100 < 700
+    assert office.shown("wide") == ["queued"]
+    reply = office.ask(Why("small"))
+    assert isinstance(reply, WhyReply)
+    assert reply.nodes[0].kind == "kept"
+    desk.finish(attempt=next(iter(desk.runs)))
+    assert desk.assigned[-1].job.batch == "wide"
+    desk.run(Running())
+    desk.finish()
+    assert desk.assigned[-1].job.batch == "small"
+
+
+def test_what_is_kept_for_a_job_that_is_killed_is_free_again(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    office.submit(sweep_batch("small", 9, cpus=1))
+    office.submit(batch("wide"), BOB)
+    desk.read()
+    first, second = (each.attempt for each in desk.assigned)
+    for _ in range(70):
+        office.pass_time(10)
+        desk.runs = {each: RunReport(each, Running()) for each in (first, second)}
+        desk.report()
+    desk.finish(attempt=first)
+    assert len(desk.assigned) == 2
+    office.ask(Kill("wide"), BOB)
+    desk.read()
+    assert len(desk.assigned) == 3
 
 
 def test_gpus_and_disk_are_given_out_and_taken_back(office: FakeCoordinator) -> None:

@@ -90,9 +90,10 @@ def _count(number: int, what: str = "job") -> str:
 def _kill(
     world: World, batch: LiveBatch, job: JobRecord | None, caller: Caller, now: Moment
 ) -> str:
-    news = [each for each in (batch.jobs[:] if job is None else [job]) if kill(world, each, now)]
+    news = [each for each in _these(batch, job) if kill(world, each, now)]
+    # A workstation may have been kept for one of them.
+    world.plan_wanted = True
     if job is not None:
-        world.plan_wanted = True
         if not news:
             return f"{batch.ref(job)} is over or being ended already"
         world.say(now.wall, "killed", batch, job, text=f"by {caller.name}")
@@ -146,6 +147,7 @@ def _hold(
 ) -> str:
     event = jobs.Hold(f"held by {caller.name}", "hand")
     news = _happened(world, _these(batch, job), event, now)
+    world.plan_wanted = True
     ref = batch.ref(job)
     if not news:
         return f"{ref} has nothing that could be held"

@@ -21,7 +21,7 @@ class Fix(Struct, frozen=True):
 
 # The nearest first: what ends by itself, what somebody at the desk can do, what takes a purchase.
 _NEAREST = (
-    *("ending", "connecting", "gave_back", "busy", "settle"),
+    *("ending", "connecting", "gave_back", "busy", "kept", "settle"),
     *("lend", "input", "present", "settling", "inhibitor", "load"),
     *("exclusive", "battery", "hours", "drained", "eject", "finish", "pause", "quarantined"),
     *("build", "blind", "offline", "barred"),
@@ -43,6 +43,8 @@ def fix(reason: Reason, group: Group, seat: Seat, batch: str, work: str) -> Fix:
             return Fix(f"it starts on {name} by itself in a moment")
         case "busy":
             return Fix(f"it starts on {name} when {work or 'what runs there'} has ended")
+        case "kept":
+            return Fix(f"it starts when the job that {name} is kept for has had its turn")
         case "exclusive":
             return Fix(f"it starts when that is closed on {name}")
         case "battery":

@@ -8,7 +8,7 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from fallow.coordinator.attempt import takes_room
-from fallow.coordinator.plan import Seat
+from fallow.coordinator.plan import Seat, Wish
 from fallow.coordinator.records import AttemptRecord, BuildRecord, NodeRecord
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import Report, RunReport
@@ -75,6 +75,7 @@ class Workstation:
         "attempts",
         "builds",
         "heard",
+        "kept_for",
         "last_batch",
         "quarantined",
         "quick",
@@ -99,6 +100,7 @@ class Workstation:
         self.attempts: dict[AttemptId, AttemptRecord] = {}  # those here that have not ended
         self.builds: dict[str, BuildRecord] = {}
         self.last_batch: str | None = None
+        self.kept_for: Wish | None = None  # as of the last plan
         self.quick: deque[tuple[float, JobId]] = deque(maxlen=4 * QUICK_FAILURES)
         self.quarantined: float | None = None  # boot-clock end
         # The boot-clock second at which an alarm asks if it is silent.
@@ -218,6 +220,7 @@ class Workstation:
             free_gpus=gpus,
             free_disk=disk,
             not_from=frozenset(resources.not_from),
+            kept_for=self.kept_for,
         )
 
 

@@ -3,7 +3,10 @@
 Not the choice (`plan`), which sees only a view; this makes the view and carries the plan out.
 """
 
+from msgspec.structs import replace
+
 from fallow.coordinator import job as jobs
+from fallow.coordinator.keeping import keep
 from fallow.coordinator.lives import assign, happen_to_job
 from fallow.coordinator.plan import Group, Placement, plan, unfit
 from fallow.coordinator.records import Assigned, AttemptRecord, Queued
@@ -14,12 +17,20 @@ from fallow.shared.moments import Moment
 
 def place_all(world: World, now: Moment) -> None:
     """Let every queued job start that can."""
-    groups = world.groups()
+    groups = world.groups(now)
+    nodes = [node for node in world.nodes.values() if node.record.revoked is None]
+    for node in nodes:
+        node.kept_for = None
     if not groups:
         return
-    every = (node.seat(now) for node in world.nodes.values() if node.record.revoked is None)
-    seats = [seat for seat in every if seat is not None]
-    for placement in plan(groups, seats, world.shares(now.wall)):
+    seats = [seat for seat in (node.seat(now) for node in nodes) if seat is not None]
+    used = world.shares(now.wall)
+    kept = keep(groups, seats, used)
+    for name, wish in kept.items():
+        world.nodes[name].kept_for = wish
+    if kept:
+        seats = [replace(seat, kept_for=kept.get(seat.name)) for seat in seats]
+    for placement in plan(groups, seats, used):
         _place(world, placement, now)
     for group in groups:
         if any(group.batch in seat.failed_builds for seat in seats):
@@ -51,6 +62,7 @@ def _place(world: World, placement: Placement, now: Moment) -> None:
     happen_to_job(world, job, jobs.Placed(record.id.number), now)
     world.say(now.wall, "assigned", world.batches[job.id.batch], job, record)
     node.last_batch = job.id.batch
+    world.batches[job.id.batch].has_started(job.id.index, now)
     assign(world, node, record, now)
     watch(world, record, now)
 

@@ -18,6 +18,7 @@ from fallow.shared import units
 from fallow.shared.ids import JobId
 from fallow.shared.runs import Reason
 
+_BUSY = Reason("busy", "is at work on other jobs")
 AFFINITY = 3600.0
 """Processor-seconds of others' waiting that a build which is there already is worth."""
 
@@ -31,13 +32,23 @@ class Room(NamedTuple):
     disk: int = 0
 
 
+class Wish(NamedTuple):
+    """What the jobs of a group ask for, and of which batch they are."""
+
+    batch: str
+    cpus: int | None
+    memory: int | None
+    gpus: int
+    disk: int
+
+
 class Group(Struct, frozen=True, gc=False):
     """Queued jobs of one batch that differ in nothing the planner looks at.
 
     `jobs` are indices in falling order, so that the next one stands last. `cpus`, `memory` and
     `disk` (bytes) and `gpus` are what each job asks for; with neither processors nor memory, a job
     takes all of these that the workstation has. Of an owner's groups a higher `priority` goes
-    first.
+    first. `waited`: none of these has started for long.
     """
 
     batch: str
@@ -51,13 +62,19 @@ class Group(Struct, frozen=True, gc=False):
     gpus: int = 0
     disk: int = 0
     priority: int = 0
+    waited: bool = False
+
+    @property
+    def wish(self) -> "Wish":
+        return Wish(self.batch, self.cpus, self.memory, self.gpus, self.disk)
 
 
 class Seat(Struct, frozen=True, gc=False):
     """A workstation as the planner sees it.
 
     `closed` says why nothing may start there now, None when it is open; `affine` the batches it
-    stays with, the one of its last job first; `not_from` the people whose jobs it does not run.
+    stays with, the one of its last job first; `not_from` the people whose jobs it does not run;
+    `kept_for` the only jobs that may start there now (see `keeping`).
     """
 
     name: str
@@ -74,6 +91,7 @@ class Seat(Struct, frozen=True, gc=False):
     free_gpus: int = 0
     free_disk: int = 0
     not_from: frozenset[str] = frozenset()
+    kept_for: Wish | None = None
 
 
 class Placement(Struct, frozen=True, gc=False):
@@ -134,6 +152,8 @@ def obstacle(group: Group, seat: Seat) -> Reason | None:
         return seat.closed
     if group.avoid and seat.name in group.avoid:
         return Reason("gave_back", "gave it back a moment ago")
+    if seat.kept_for is not None and seat.kept_for != group.wish:
+        return Reason("kept", "is kept free for a job that needs more of it")
     wanted = needs(group, seat)
     if (
         wanted.cpus > seat.free_cpus
@@ -141,7 +161,7 @@ def obstacle(group: Group, seat: Seat) -> Reason | None:
         or wanted.gpus > seat.free_gpus
         or wanted.disk > seat.free_disk
     ):
-        return Reason("busy", "is at work on other jobs")
+        return _BUSY
     return None
 
 
@@ -160,11 +180,20 @@ def plan(
     spent = dict(used)
     taken = [0] * len(groups)
     placements: list[Placement] = []
+    ranked = by_rank(groups)
+    avoided = frozenset[str]().union(*(group.avoid for group in groups))
+    hopeless: set[tuple[object, ...]] = set()
     while open_seats:
         again: list[Seat] = []
         for seat in open_seats:
-            best = _choose(groups, taken, seat, spent)
+            shape = _shape(seat)
+            if shape in hopeless:
+                continue
+            best = choose(groups, ranked, taken, seat, spent)
             if best is None:
+                if seat.name not in avoided:
+                    # Jobs only become fewer: nothing will start on any other like it either.
+                    hopeless.add(shape)
                 continue
             group = groups[best]
             taken[best] += 1
@@ -180,46 +209,92 @@ def plan(
     return tuple(placements)
 
 
-class _First(NamedTuple):
-    """What an owner would start on a workstation next, and where it stands among the groups."""
+def _shape(seat: Seat) -> tuple[object, ...]:
+    """All that decides what can start there, but for its name."""
+    return (
+        seat.cpus,
+        seat.memory,
+        seat.free_cpus,
+        seat.free_memory,
+        seat.capabilities,
+        seat.affine,
+        seat.failed_builds,
+        seat.gpus,
+        seat.free_gpus,
+        seat.disk,
+        seat.free_disk,
+        seat.not_from,
+        seat.kept_for,
+    )
 
-    rank: tuple[int, int, int, int]
-    at: int
+
+def by_rank(groups: Sequence[Group]) -> list[int]:
+    """The places of the groups, each owner's in the order in which they go."""
+    return sorted(range(len(groups)), key=lambda at: (-groups[at].priority, groups[at].order, at))
 
 
-def _choose(
-    groups: Sequence[Group], taken: Sequence[int], seat: Seat, spent: Mapping[str, float]
+def choose(
+    groups: Sequence[Group],
+    ranked: Sequence[int],
+    taken: Sequence[int],
+    seat: Seat,
+    spent: Mapping[str, float],
 ) -> int | None:
-    """The group whose next job starts here, None when no job can."""
-    affine = seat.affine
-    firsts: dict[str, _First] = {}
+    """The group whose next job starts here, None when no job can.
+
+    `ranked` is `by_rank`, `taken` how many jobs of each group have been placed already.
+    """
+    firsts: dict[str, int] = {}
     near: set[str] = set()
-    for at, group in enumerate(groups):
+    if seat.affine:
+        for at in ranked:
+            group = groups[at]
+            if group.batch in seat.affine and taken[at] < len(group.jobs):
+                first = firsts.get(group.owner)
+                if (first is None or _is_before(groups, taken, seat, at, first)) and (
+                    obstacle(group, seat) is None
+                ):
+                    firsts[group.owner] = at
+        near.update(firsts)
+    for at in ranked:
+        group = groups[at]
         if taken[at] >= len(group.jobs):
             continue
-        built = affine.index(group.batch) if group.batch in affine else len(affine)
-        rank = (-group.priority, built, group.order, group.jobs[-1 - taken[at]])
-        owner = group.owner
-        first = firsts.get(owner)
-        leads = first is None or rank < first.rank
-        brings_near = built < len(affine) and owner not in near
-        if (leads or brings_near) and obstacle(group, seat) is None:
-            if leads:
-                firsts[owner] = _First(rank, at)
-            if brings_near:
-                near.add(owner)
-    if not firsts:
-        return None
-    if len(firsts) == 1:
-        return next(iter(firsts.values())).at
+        first = firsts.get(group.owner)
+        if first is not None and not _is_before(groups, taken, seat, at, first):
+            continue
+        if obstacle(group, seat) is None:
+            firsts[group.owner] = at
+    if len(firsts) < 2:
+        return next(iter(firsts.values()), None)
     owner = min(
         firsts,
         key=lambda each: (
             spent.get(each, 0.0) - (AFFINITY if each in near else 0.0),
-            firsts[each].rank,
+            _rank(groups, taken, seat, firsts[each]),
         ),
     )
-    return firsts[owner].at
+    return firsts[owner]
+
+
+def _is_before(
+    groups: Sequence[Group], taken: Sequence[int], seat: Seat, one: int, other: int
+) -> bool:
+    """Whether one group of an owner goes before another of the same owner here."""
+    if not seat.affine and (
+        groups[one].order != groups[other].order or groups[one].priority != groups[other].priority
+    ):
+        return False  # `ranked` has it so
+    return _rank(groups, taken, seat, one) < _rank(groups, taken, seat, other)
+
+
+def _rank(
+    groups: Sequence[Group], taken: Sequence[int], seat: Seat, at: int
+) -> tuple[int, int, int, int]:
+    group = groups[at]
+    affine = seat.affine
+    built = affine.index(group.batch) if group.batch in affine else len(affine)
+    return -group.priority, built, group.order, group.jobs[-1 - taken[at]]
 
 
 def shrink(seat: Seat, room: Room) -> Seat:
@@ -239,6 +314,7 @@ def shrink(seat: Seat, room: Room) -> Seat:
         seat.free_gpus - room.gpus,
         seat.free_disk - room.disk,
         seat.not_from,
+        seat.kept_for,
     )
 
 

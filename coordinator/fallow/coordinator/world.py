@@ -11,6 +11,7 @@ from fallow.coordinator.alarms import Alarms
 from fallow.coordinator.attempt import is_over
 from fallow.coordinator.events import Do, Send, Step
 from fallow.coordinator.fairshare import LIVE_WEIGHT, Usage, charge, fade
+from fallow.coordinator.keeping import PATIENCE
 from fallow.coordinator.node import Workstation
 from fallow.coordinator.plan import Group
 from fallow.coordinator.queue import Kind, Queue
@@ -64,6 +65,7 @@ class LiveBatch:
         self.shown: list[JobStateName] = []
         self.tally: dict[JobStateName, int] = {}
         self.queue = Queue()
+        self._waits: dict[Kind, float] = {}  # boot-clock seconds since when each kind waits
         self.active: set[int] = set()
         self.slots = 0  # how many jobs ran at once when last some did
         # The newest key of its build; None while any key is the one.
@@ -80,6 +82,22 @@ class LiveBatch:
     def kind(self, index: int) -> Kind:
         """The job's kind as long as it avoids nobody."""
         return kind_of(self.expansion.resources(index), self.record.batch)
+
+    def waits(self, index: int, now: Moment) -> None:
+        """A job was queued: jobs of its kind wait from now on, unless they have already."""
+        self._waits.setdefault(self.kind(index), now.boot)
+
+    def has_started(self, index: int, now: Moment) -> None:
+        """A job of this kind was placed."""
+        if len(self.queue):
+            self._waits[self.kind(index)] = now.boot
+        else:
+            self._waits.clear()
+
+    def has_waited(self, kind: Kind, now: Moment) -> bool:
+        """Whether no job of this kind has started for long."""
+        since = self._waits.get(kind._replace(avoid=()), now.boot)
+        return now.boot - since >= PATIENCE
 
     def rebuild(self, record: BatchRecord) -> None:
         """From now on only a build with a key of its own counts, if the record asks for that."""
@@ -101,7 +119,9 @@ def kind_of(wishes: Resources, batch: Batch) -> Kind:
     return Kind(wishes.cpus, wishes.memory, gpus, wishes.disk or 0)
 
 
-def group_of(record: BatchRecord, order: int, kind: Kind, jobs: Sequence[int] = ()) -> Group:
+def group_of(
+    record: BatchRecord, order: int, kind: Kind, jobs: Sequence[int] = (), waited: bool = False
+) -> Group:
     """Jobs of one kind of a batch as the planner sees them."""
     return Group(
         record.uid,
@@ -115,6 +135,7 @@ def group_of(record: BatchRecord, order: int, kind: Kind, jobs: Sequence[int] = 
         kind.gpus,
         kind.disk,
         _PRIORITIES[record.batch.priority],
+        waited,
     )
 
 
@@ -199,10 +220,10 @@ class World:
         every = (AttemptId(batch, index, number) for number in range(1, job.attempts + 1))
         return [self.attempts[id] for id in every if id in self.attempts]
 
-    def groups(self) -> list[Group]:
+    def groups(self, now: Moment) -> list[Group]:
         """What the planner sees of the queues."""
         return [
-            group_of(batch.record, batch.order, kind, jobs)
+            group_of(batch.record, batch.order, kind, jobs, batch.has_waited(kind, now))
             for batch in self.batches.values()
             if len(batch.queue)
             for kind, jobs in batch.queue.groups.items()
@@ -251,6 +272,7 @@ class World:
                 batch.active.add(index)
         for kind, indices in plain.items():
             batch.queue.fill(kind, indices)
+            batch.waits(indices[0], now)
         self.plan_wanted = True
 
     def drop_batch(self, batch: LiveBatch) -> None:
@@ -377,6 +399,7 @@ class World:
                 first = min(left_by_node[node] for node in avoid)
                 self.alarms.add(now.boot + first, "refile", job.id.batch, index)
         batch.queue.add(index, kind)
+        batch.waits(index, now)
         self.plan_wanted = True
 
     def refile(self, id: JobId, now: Moment) -> None:
