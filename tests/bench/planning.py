@@ -52,7 +52,7 @@ def rows() -> Iterator[Row]:
         name=f"plan, {JOBS:,} queued jobs, {STATIONS:,} idle workstations",
         unit="ms",
         values=tuple(times(stations(STATIONS))),
-        first=500.0,
+        first=1000.0,
     )
     yield Row(
         name=f"plan, {JOBS:,} queued jobs, one of {STATIONS:,} workstations idle",
