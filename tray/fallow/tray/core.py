@@ -14,34 +14,32 @@ from msgspec.structs import replace
 
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import (
-    PROTOCOL,
     Accepted,
     Ack,
     Assign,
     Bye,
-    Hello,
     JobSpec,
     Missing,
     Notice,
     Noticed,
     Rejected,
     Report,
-    RunReport,
     Tail,
     Welcome,
     Withdraw,
 )
 from fallow.shared.moments import Moment
-from fallow.shared.runs import DeclineReason, Verdict
-from fallow.shared.work import build as builds
+from fallow.shared.runs import Verdict
 from fallow.shared.work import phases, run, run_words
 from fallow.shared.work.build import Build, build_id, is_build
 from fallow.shared.work.phases import Run
-from fallow.shared.work.workload import Workload, memory_of
+from fallow.shared.work.workload import Workload
 from fallow.tray import core_words as words
 from fallow.tray import farewell as farewells
+from fallow.tray import reporting
 from fallow.tray import session as sessions
 from fallow.tray import wishes as by_hand
+from fallow.tray.admitting import refusal
 from fallow.tray.farewell import Farewell
 from fallow.tray.lookout import Lookout
 from fallow.tray.session import Open, Session
@@ -49,7 +47,6 @@ from fallow.tray.settings import Settings
 from fallow.tray.wishes import Wishes
 
 REPORT_WITHIN = 0.05  # seconds; of a short job only its end is reported
-_SAME_END = 15.0  # seconds; the end of "you are here" moves with every key
 
 
 class Core:
@@ -157,7 +154,7 @@ class Core:
                 self._shown = True
             case words.Connected():
                 self.session = sessions.connected(self.session, now)
-                effects.append(words.Send(self._hello()))
+                effects.append(words.Send(reporting.hello(self.settings)))
                 self._shown = True
             case words.Lost():
                 self.session = sessions.lost(self.session)
@@ -236,7 +233,10 @@ class Core:
         self.session = sessions.reported(self.session, now)
         self._report_at = None
         self._said_verdict = self.verdict
-        report = self._report(now)
+        link = self.session.link
+        assert isinstance(link, Open)
+        people = (key for keys in self._people.values() for key in keys)
+        report = reporting.report(link, self.verdict, self.accepting, self.work, people, now)
         self._told[report.seq] = tuple(
             attempt
             for attempt, each in self.work.runs.items()
@@ -290,7 +290,7 @@ class Core:
         before = self.verdict
         self.desk.look(now)
         after = self.verdict
-        if _differs(self._said_verdict, after):
+        if reporting.differs(self._said_verdict, after):
             self.work.changed = self.work.urgent = True
         if before.runs == after.runs:
             return []
@@ -317,7 +317,7 @@ class Core:
             return []
         # What is offered is said at the beginning of a session.
         self.session = sessions.connected(self.session, now)
-        return [words.Send(self._hello())]
+        return [words.Send(reporting.hello(self.settings))]
 
     # --- what the coordinator says ---
 
@@ -361,34 +361,10 @@ class Core:
     def _assigned(self, attempt: AttemptId, job: JobSpec, now: Moment) -> list[words.Effect]:
         if attempt in self.work.runs or is_build(attempt):
             return []
-        refusal = self._refusal(job)
-        if refusal is not None:
-            return [*self.work.add(run.give_back(attempt, job, *refusal))]
+        against = refusal(job, self.settings, self.desk, self.work, stopping=self.stopping)
+        if against is not None:
+            return [*self.work.add(run.give_back(attempt, job, *against))]
         return [*self.work.add(run.start(attempt, job, now))]
-
-    def _refusal(self, job: JobSpec) -> tuple[DeclineReason, str] | None:
-        if self.stopping:
-            return "stopping", "the agent is being stopped"
-        if self.settings.unable is not None:
-            return "sandbox", self.settings.unable
-        if not self.verdict.accepts:
-            return "owner", self.verdict.why
-        if self.desk.wishes.finishing:
-            return "owner", "the owner of this computer wants no more jobs for now"
-        offer = self.settings.resources
-        if job.owner in offer.not_from:
-            return "owner", f"this computer does not run jobs of {job.owner}"
-        cpus, memory = self.work.free(offer)
-        if job.cpus > cpus:
-            return "does_not_fit", f"{cpus} of {offer.cpus} processors are free"
-        if memory_of(job, offer) > memory:
-            return "does_not_fit", f"{max(memory, 0)} of {offer.memory} bytes of memory are free"
-        gpus, disk = self.work.free_gpus_and_disk(offer)
-        if job.gpus > gpus:
-            return "does_not_fit", f"{max(gpus, 0)} of {offer.gpus} GPUs are free"
-        if (job.disk or 0) > disk:
-            return "does_not_fit", f"{max(disk, 0)} of {offer.disk} bytes of disk are free"
-        return None
 
     def _acknowledged(self, seq: int, forget: tuple[str, ...], now: Moment) -> list[words.Effect]:
         effects: list[words.Effect] = []
@@ -406,51 +382,3 @@ class Core:
         self.session = sessions.retrying(self.session, now)
         self._shown = True
         return [words.Reconnect()]
-
-    def _hello(self) -> Hello:
-        it = self.settings
-        return Hello(it.host, it.boot_id, PROTOCOL, it.version, it.resources)
-
-    def _report(self, now: Moment) -> Report:
-        link = self.session.link
-        assert isinstance(link, Open)
-        reports = []
-        for each in self.work.runs.values():
-            ran, paused = phases.seconds(each, now)
-            reports.append(
-                RunReport(
-                    each.attempt,
-                    phases.report_state(each),
-                    phases.stands_still(each),
-                    round(ran, 3),
-                    round(paused, 3),
-                    each.progress,
-                )
-            )
-        known = (builds.report(each) for each in self.work.builds.values())
-        return Report(
-            link.session,
-            link.seq,
-            link.heard,
-            self.verdict,
-            self.accepting,
-            tuple(each for each in known if each is not None),
-            tuple(reports),
-            tuple(sorted({key for keys in self._people.values() for key in keys})),
-        )
-
-
-def _differs(before: Verdict, after: Verdict) -> bool:
-    """Whether people or the coordinator would see a difference; a moved end by seconds is none."""
-    if (before.kind, len(before.reasons)) != (after.kind, len(after.reasons)):
-        return True
-    return any(
-        one.kind != other.kind or one.text != other.text or not _close(one.until, other.until)
-        for one, other in zip(before.reasons, after.reasons, strict=True)
-    )
-
-
-def _close(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return abs(one - other) < _SAME_END
