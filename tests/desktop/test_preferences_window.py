@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6 import QtCore, QtTest, QtWidgets
+from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 from pytestqt.qtbot import QtBot
 
 from desktop.agent_end import AgentEnd
 from fallow.tray import autostart, habits, local
 from fallow.tray.habits import Habits
-from fallow.tray.ui.preferences import THEIRS, Preferences
+from fallow.tray.ui.preferences import SAVED, THEIRS, Preferences
 
 PATIENCE = 30_000
 Key = QtCore.Qt.Key
@@ -70,7 +70,9 @@ def said(window: Preferences) -> str:
 
 def saved(qtbot: QtBot, window: Preferences) -> None:
     button(window, "Save").click()
-    qtbot.waitUntil(lambda: not window.isVisible(), timeout=PATIENCE)
+    qtbot.waitUntil(lambda: SAVED in said(window), timeout=PATIENCE)
+    button(window, "Close").click()
+    assert not window.isVisible()
 
 
 def test_it_shows_what_the_file_says_in_words(qtbot: QtBot, agent: AgentEnd) -> None:
@@ -209,7 +211,7 @@ def test_return_saves_and_escape_leaves(qtbot: QtBot, agent: AgentEnd) -> None:
     window = shown(qtbot, agent.data_dir)
     QtTest.QTest.keyClicks(line(window, "No jobs from"), "bo")
     QtTest.QTest.keyClick(line(window, "No jobs from"), Key.Key_Return)
-    qtbot.waitUntil(lambda: not window.isVisible(), timeout=PATIENCE)
+    qtbot.waitUntil(lambda: SAVED in said(window), timeout=PATIENCE)
     assert 'not_from = ["bo"]' in agent.rules
 
 
@@ -223,3 +225,27 @@ def test_every_field_has_a_name_and_a_sentence(qtbot: QtBot, agent: AgentEnd) ->
         name = field.accessibleName() or getattr(field, "text", str)().replace("&", "")
         assert name
         assert field.accessibleDescription() or name in own, name
+
+
+def test_scrolling_the_page_changes_nothing(qtbot: QtBot, agent: AgentEnd) -> None:
+    window = shown(qtbot, agent.data_dir)
+    window.activateWindow()
+    (share,) = window.findChildren(QtWidgets.QSpinBox)
+    cores = combo(window, "Processor cores")
+
+    def turn(widget: QtWidgets.QWidget) -> None:
+        middle = QtCore.QPointF(widget.rect().center())
+        event = QtGui.QWheelEvent(
+            *(middle, widget.mapToGlobal(middle), QtCore.QPoint(), QtCore.QPoint(0, -120)),
+            *(QtCore.Qt.MouseButton.NoButton, QtCore.Qt.KeyboardModifier.NoModifier),
+            *(QtCore.Qt.ScrollPhase.NoScrollPhase, False),
+        )
+        QtWidgets.QApplication.sendEvent(widget, event)
+
+    line(window, "Only in these hours").setFocus()
+    for widget in (share, cores):
+        turn(widget)
+    assert (share.value(), cores.currentText()) == (50, "all")
+    share.setFocus()
+    turn(share)
+    assert share.value() == 49, "who is in the field means the field"

@@ -16,12 +16,14 @@ from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 
 from desktop.menu_by_dbus import MenuByDBus
 from desktop.shown_tray import icon_shown, wait_for_icon
 from desktop.virtual_desktop import VirtualDesktop
 from fallow.shared.clock import SystemClock
 from fallow.shared.errors import Unreachable
+from fallow.shared.runs import Reason
 from fallow.tray.local import LocalClient
 from fallow.tray.status import AgentStatus
 from waiting import wait_until
@@ -57,6 +59,10 @@ class Desk:
         """The reasons why no jobs may run."""
         status = self.status()
         return [reason.kind for reason in status.reasons] if status is not None else []
+
+    def reasons(self) -> tuple[Reason, ...]:
+        status = self.status()
+        return status.reasons if status is not None else ()
 
     def pid(self) -> int:
         status = self.status()
@@ -203,3 +209,34 @@ def test_an_agent_that_cannot_start_says_why_in_the_menu(desk: Desk, menu: MenuB
     assert not any("idle_afterr" in label for label in menu.labels())
     menu.click("Quit")
     assert tray.wait(15) == 0
+
+
+def test_preferences_change_the_file_and_what_the_agent_does(desk: Desk, menu: MenuByDBus) -> None:
+    desk.data_dir.mkdir(mode=0o700)
+    rules = desk.data_dir / "agent.toml"
+    rules.write_text("# ours\n[presence]\nforeign_cpu = 1.0\n")
+    desk.tray()
+    wait_for_icon(menu, "attention", 30)
+    menu.click("Preferences")
+    (window,) = wait_until(desk.desktop.windows, 30, "the window")
+    assert window.name == "Fallow: Preferences"
+    # By keyboard alone: to the first field of the first page, and what stands there is replaced.
+    picture = desk.desktop.folder / "preferences.png"
+
+    def filled() -> bool:
+        """The first field is white, and no longer the grey of one that is not filled in."""
+        shot = Image.open(desk.desktop.screenshot(picture, window)).convert("L")
+        return shot.getpixel((window.width - 80, 58)) == 255
+
+    wait_until(filled, 30, "the values")
+    desk.desktop.key("alt+o", "alt+r", "Tab", "ctrl+a")
+    desk.desktop.type_text("7 minutes")
+    desk.desktop.key("Return")
+    wait_until(lambda: 'idle_after = "7m"' in rules.read_text(), 30, "the file")
+    assert rules.read_text().startswith("# ours\n")
+    desk.desktop.key("Escape")
+    wait_until(lambda: not desk.desktop.windows(), 30, "the window to close")
+    asked = SystemClock().now().wall
+    until = next(each.until for each in desk.reasons() if each.kind == "input")
+    assert until is not None
+    assert until - asked == pytest.approx(420, abs=40), "the agent goes by it at once"

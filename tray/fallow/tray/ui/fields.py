@@ -19,6 +19,7 @@ class FieldRow:
         self.widget.setAccessibleName(field.label)
         self.widget.setAccessibleDescription(field.about)
         self.widget.setToolTip(field.about)
+        self._still = _Still(self.widget)
         self.problem = _sentence("")
         self.problem.setVisible(False)
         font = self.problem.font()
@@ -68,6 +69,22 @@ class FieldRow:
         self.widget.setAccessibleDescription(sentence or self.field.about)
 
 
+class _Still(QtCore.QObject):
+    """Keeps a turn of the wheel, by which somebody scrolls the page, from changing what is set."""
+
+    def __init__(self, widget: QtWidgets.QWidget) -> None:
+        super().__init__(widget)
+        self._widget = widget
+        widget.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        if event.type() == QtCore.QEvent.Type.Wheel and not self._widget.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+
 def _widget(field: Field) -> QtWidgets.QWidget:
     if field.kind == "switch":
         return QtWidgets.QCheckBox(field.label)
@@ -81,8 +98,6 @@ def _widget(field: Field) -> QtWidgets.QWidget:
     combo = QtWidgets.QComboBox()
     combo.setEditable(field.kind != "choice")
     combo.addItems([*(word for _, word in field.words), *field.offers])
-    # A turn of the wheel over the page must not change what is set.
-    combo.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
     combo.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
     return combo
 

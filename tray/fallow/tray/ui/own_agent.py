@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from fallow.shared.errors import FallowError, Unreachable
-from fallow.tray.local import LocalClient
+from fallow.tray.local import Leave, LocalClient
 
 # An agent pauses at once; one whose desk nobody uses, by its configuration, never does.
 STOP_PATIENCE = 2.0
@@ -60,6 +60,17 @@ class OwnAgent:
             return ()
         _, found, last = words.rpartition(_ERROR)
         return tuple(last.strip().splitlines()[:3]) if found else ()
+
+    def leave(self) -> None:
+        """The session closes: it gives its jobs back, saved where they can be, and ends by itself.
+
+        Programs that a session leaves behind are ended by many systems, jobs and all.
+        """
+        if self.pid is None:
+            return
+        with contextlib.suppress(FallowError), LocalClient(self._data_dir) as client:
+            if client.status(STOP_PATIENCE).pid == self.pid:
+                client.ask(Leave(), STOP_PATIENCE)
 
     def end(self) -> None:
         """Ends it after it has stopped the jobs of a desk that it cannot see any more."""

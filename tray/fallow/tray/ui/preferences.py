@@ -19,6 +19,7 @@ from fallow.tray.ui.asking import Asking
 from fallow.tray.ui.fields import FieldRow
 from fallow.tray.ui.pictures import picture
 
+SAVED = "Saved."
 THEIRS = "The rules of this computer are its administrators' to change."
 
 
@@ -81,12 +82,9 @@ class Preferences(QtWidgets.QWidget):
         except FallowError as error:
             self._refused(error)
             return
-        if self._before is None:
-            self.close()
-            return
-        wanted = changes(self._before, self._now())
+        wanted = {} if self._before is None else changes(self._before, self._now())
         if not wanted:
-            self.close()
+            self._say(SAVED)
             return
         self._save.setEnabled(False)
         self._asking.ask(local.Configure(wanted))
@@ -107,13 +105,10 @@ class Preferences(QtWidgets.QWidget):
         match reply:
             case local.ConfigIs(values=values, path=path, writable=writable):
                 self._show(values, path, writable)
-            case local.Done(text=text) if text:
-                # It was written; what is to be known about it is to be read.
+            case local.Done(text=text):
                 self._before = self._now()
                 self._save.setEnabled(True)
-                self._say(f"{text[:1].upper()}{text[1:]}")
-            case _:
-                self.close()
+                self._say(text or SAVED)
 
     def _show(self, values: dict[str, dict[str, Any]], path: str, writable: bool) -> None:
         for row in self._rows.values():

@@ -6,6 +6,7 @@ Not how the program starts (`app`), and no decision: each intent becomes one req
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -39,8 +40,8 @@ REVIVE_EVERY = 30.0
 class Tray(QtCore.QObject):
     """All that this desktop session has of Fallow.
 
-    `takes_agent_along` is whether the agent that this icon started ends with it: when a person
-    quits, and not when the session ends.
+    `takes_agent_along` is whether a person quits, and with the icon ends the agent that it started;
+    `session_closes` whether the session does, so that this agent gives its jobs back first.
     """
 
     # Emitted in the line's thread, received in Qt's.
@@ -56,6 +57,7 @@ class Tray(QtCore.QObject):
         self._habits = habits.load(habits.place())
         self._preferences: Preferences | None = None
         self.takes_agent_along = False
+        self.session_closes = False
         self._answered = False
         self._revive_at = 0.0
         self._menu: view.Menu | None = None
@@ -229,6 +231,15 @@ class Tray(QtCore.QObject):
         self._boxes[name] = box
         box.finished.connect(lambda _=0: self._boxes.pop(name, None))
 
+    def expect_the_end(self) -> None:
+        """The session closes, and this icon with it."""
+        self.session_closes = True
+
+    def close_with_session(self) -> None:
+        """The session closes now."""
+        self.expect_the_end()
+        QtWidgets.QApplication.exit(0)
+
     def _quit(self) -> None:
         """Whoever quits wants nothing of Fallow: an agent that this icon started ends with it."""
         self.takes_agent_along = self._agent.pid is not None
@@ -238,6 +249,8 @@ class Tray(QtCore.QObject):
 
 def run(data_dir: Path, session: Session, agent: OwnAgent) -> int:
     """Shows the icon until somebody quits it, a signal ends it, or (1) its screen goes."""
+    # Nothing here is drawn by OpenGL, whose libraries take megabytes.
+    os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
     app = QtWidgets.QApplication([sys.argv[0]])
     app.setApplicationName("fallow")
     app.setDesktopFileName("fallow-tray")
@@ -247,8 +260,11 @@ def run(data_dir: Path, session: Session, agent: OwnAgent) -> int:
     notifier = QtCore.QSocketNotifier(waker.fileno(), QtCore.QSocketNotifier.Type.Read)
     # Python sees a signal only when Python code runs: the notifier is that code.
     notifier.activated.connect(lambda *_: waker.drain())
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: app.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: app.exit(0))
+    # How a session ends its programs; some ask them first.
+    app.commitDataRequest.connect(lambda _session: tray.expect_the_end())
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: tray.close_with_session())
     with waker.woken_by_signals():
         tray.start()
         # Not 0 when the screen has gone.
@@ -257,4 +273,6 @@ def run(data_dir: Path, session: Session, agent: OwnAgent) -> int:
     tray.line.close()
     if tray.takes_agent_along:
         agent.end()
+    elif tray.session_closes:
+        agent.leave()
     return code
