@@ -48,6 +48,15 @@ class Here:
     def attempt(self, job: str) -> Any:
         return json.loads(self.text(f"{job}/attempt.json"))
 
+    def wait_for_results(self, process: "subprocess.Popen[str]", number: int) -> None:
+        """Until so many jobs have a result, or all is over."""
+
+        def enough() -> bool:
+            found = list((self.out / "ana" / "b").glob("j*/attempt.json"))
+            return len(found) >= number or process.poll() is not None
+
+        wait_until(enough, 60, f"{number} results")
+
     def left(self) -> list[Path]:
         return list(self.cache.iterdir()) if self.cache.exists() else []
 
@@ -274,6 +283,32 @@ def test_other_values_than_the_files(here: Here) -> None:
     assert here.text("x7/stdout.txt") == "7\n"
     done = here.account.run("run", here.file, "--set", "swep.x=[7]")
     assert done.code == 2
+
+
+def test_killed_again_and_again_it_ends_all_the_same(here: Here) -> None:
+    """No result is lost or half there, whenever it dies; nothing runs twice that had succeeded."""
+    lines = [f"date +%N > distribute_save/n; echo {n} > distribute_save/v" for n in range(12)]
+    here.write(jobs(*lines))
+    batch = here.out / "ana" / "b"
+    stamps: dict[str, str] = {}
+    for wanted in (1, 4, 7, 11):
+        process = here.start("--jobs", "2")
+        here.wait_for_results(process, wanted)
+        process.kill()
+        process.communicate(timeout=30)
+        journal = here.out / ".fallow-run" / "ana" / "b.jsonl"
+        noted = journal.read_text() if journal.exists() else ""
+        for folder in batch.glob("j*"):
+            # One that was put in place and not noted yet is run again.
+            if f'"{folder.name}"' in noted and (folder / "n").exists():
+                stamps.setdefault(folder.name, (folder / "n").read_text())
+    assert here.run()["code"] == 0
+    assert [here.text(f"j{number}/v") for number in range(12)] == [f"{n}\n" for n in range(12)]
+    assert {name: here.text(f"{name}/n") for name in stamps} == stamps
+    assert len(stamps) >= 2
+    assert here.left() == []
+    assert not (here.out / ".staging").exists()
+    assert here.run()["unchanged"] == 12
 
 
 def test_two_at_once_into_one_place_are_refused(here: Here) -> None:

@@ -15,6 +15,7 @@ from main_job.apptainer_stand_in import install, make_image
 from main_job.conftest import Account, Coordinator
 from main_job.real import Group
 from main_job.workstation import FREE_DESK, Workstation
+from waiting import wait_until
 
 COMMANDS = """
 meta: {namespace: ana, batch_name: b}
@@ -133,6 +134,32 @@ def test_the_same_results(group: Group, tmp_path: Path, text: str, jobs: int) ->
     assert {name: run_here[name] for name in pulled} == pulled
     # Earlier attempts stay with the coordinator.
     assert all(".attempts" in name for name in set(run_here) - set(pulled))
+
+
+BROKEN = """
+meta: {namespace: ana, batch_name: b}
+command:
+  initialize: {run: "echo so far; echo and no further >&2; exit 3"}
+  run: "true"
+  sweep: {re: [100, 200]}
+  name: "re{re}"
+resources: {cpus: 1}
+"""
+
+
+def test_a_build_that_fails_leaves_the_same(group: Group, tmp_path: Path) -> None:
+    file = group.write(BROKEN)
+    verbs = group.coordinator.verbs
+    here = verbs.run("run", file, "--output", tmp_path / "here")
+    group.workstation("ws1")
+    there = verbs.run("submit", file, "--wait")
+    assert (here.code, there.code) == (4, 4), (here.err, there.err)
+    submitted = group.coordinator.results / "ana" / "b"
+    wait_until(lambda: (submitted / "build_output_ws1.txt").exists(), 30, "what the build said")
+    host = os.uname().nodename.partition(".")[0]
+    run_here = tree(tmp_path / "here" / "ana" / "b", host)
+    assert run_here == {"build_output_HOST.txt": b"so far\nand no further\n"}
+    assert run_here == tree(submitted, "ws1")
 
 
 IMAGE = """
