@@ -11,7 +11,7 @@ from fallow.coordinator.events import Answer, Submission
 from fallow.coordinator.plan import Group, Seat, unfit
 from fallow.coordinator.queue import Kind
 from fallow.coordinator.records import BatchRecord, JobRecord, Queued, Waiting
-from fallow.coordinator.world import World, group_of, kind_of
+from fallow.coordinator.world import World, group_of, kind_of_job
 from fallow.shared.checks import check
 from fallow.shared.errors import BatchError, FallowError, Refused
 from fallow.shared.ids import JobId
@@ -135,7 +135,7 @@ def _unfit_jobs(world: World, record: BatchRecord, expansion: Expansion) -> tupl
         return ("no workstation has joined yet; the jobs wait for one",)
     kinds: dict[Kind, int] = {}
     for index in range(len(expansion)):
-        kind = kind_of(expansion.resources(index), record.batch)
+        kind = kind_of_job(expansion.resources(index))
         kinds[kind] = kinds.get(kind, 0) + 1
     return tuple(
         f"no workstation known now can run {count} of the jobs: {_nearest(reasons)}"

@@ -35,7 +35,7 @@ from fallow.coordinator.records import (
     Waiting,
 )
 from fallow.coordinator.telling import Ways
-from fallow.shared.batch import Batch, Priority, Resources, capabilities_of
+from fallow.shared.batch import Priority, Resources, capabilities_of
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.jobspec import Specifications
 from fallow.shared.messages import JobStateName
@@ -81,7 +81,7 @@ class LiveBatch:
 
     def kind(self, index: int) -> Kind:
         """The job's kind as long as it avoids nobody."""
-        return kind_of(self.expansion.resources(index), self.record.batch)
+        return kind_of_job(self.expansion.resources(index))
 
     def waits(self, index: int, now: Moment) -> None:
         """A job was queued: jobs of its kind wait from now on, unless they have already."""
@@ -113,10 +113,9 @@ class LiveBatch:
         return f"{head}/{job.name}" if job is not None else head
 
 
-def kind_of(wishes: Resources, batch: Batch) -> Kind:
-    """What the planner looks at in these wishes of one of the batch's jobs."""
-    gpus = wishes.gpus if wishes.gpus is not None else int("gpu" in batch.meta.capabilities)
-    return Kind(wishes.cpus, wishes.memory, gpus, wishes.disk or 0)
+def kind_of_job(wishes: Resources) -> Kind:
+    """What the planner looks at in a job's wishes."""
+    return Kind(wishes.cpus, wishes.memory, wishes.gpus or 0, wishes.disk or 0)
 
 
 def group_of(

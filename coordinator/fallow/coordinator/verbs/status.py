@@ -26,7 +26,7 @@ from fallow.shared.messages import (
 )
 
 _EVERY = 1.0  # seconds between two looks of --watch
-NODE_COLUMNS = ("workstation", "state", "why", "since", "cpus", "memory", "runs")
+NODE_COLUMNS = ("workstation", "state", "why", "since", "cpus", "memory", "gpus", "runs")
 _PAGE = 50_000  # jobs in one reply, well below what a message may hold
 _SHOWN = 200  # jobs a person is shown unless --limit says otherwise
 
@@ -213,5 +213,6 @@ def node_row(node: NodeStatus) -> tuple[str, ...]:
         render.moment(node.since),
         str(node.cpus),
         render.size(node.memory),
+        str(node.gpus or ""),
         ", ".join(node.runs),
     )
