@@ -122,11 +122,13 @@ def test_a_job_that_is_killed_while_it_starts_is_gone(start: Start) -> None:
         assert run.tree.kill().left == ()
         assert run.ending() == ExitStatus(137)
         # Not even half a sandbox, which would wait for its other half for ever.
-        assert [pid for pid, stat in procfs.table().items() if of_run(run, stat)] == []
+        leader = run.handle.identity.pid
+        wait_until(lambda of=leader: not session(of), 10, "nothing of it to be left")  # type: ignore[misc]
 
 
-def of_run(run: Started, stat: procfs.Stat) -> bool:
-    return stat.session == run.handle.identity.pid and not stat.gone
+def session(leader: int) -> list[int]:
+    table = procfs.table().items()
+    return [pid for pid, stat in table if stat.session == leader and not stat.gone]
 
 
 @pytest.mark.parametrize("frozen", [False, True])
