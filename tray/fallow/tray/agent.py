@@ -27,12 +27,10 @@ from fallow.shared.blobs import BlobStore
 from fallow.shared.clock import Clock, SystemClock, boot_id, slept
 from fallow.shared.ids import AttemptId
 from fallow.shared.loop import Loop
-from fallow.shared.moments import Moment
 from fallow.shared.work import build as builds
-from fallow.shared.work import files, ground, machine, phases, run_words
+from fallow.shared.work import ground, machine, phases, run_words
 from fallow.shared.work.build import build_id
 from fallow.shared.work.deliveries import Carried
-from fallow.shared.work.eviction import LITTLE
 from fallow.shared.work.run import Refused
 from fallow.shared.work.sandbox import probe
 from fallow.shared.work.spool import Spool
@@ -40,33 +38,28 @@ from fallow.shared.work.workbench import Workbench
 from fallow.tray import core_words as words
 from fallow.tray import farewell, records, whereabouts
 from fallow.tray.answering import Answers
-from fallow.tray.cache import distrust_after_boot, make_room
+from fallow.tray.cache import distrust_after_boot
 from fallow.tray.config import Config
 from fallow.tray.core import Core
-from fallow.tray.diary import Diary
 from fallow.tray.eyes import Eyes
 from fallow.tray.local import NoticeIs
 from fallow.tray.local_server import LocalServer
 from fallow.tray.membership import join, load_membership
-from fallow.tray.metering import Meter, Used
 from fallow.tray.offering import gpus as offered_gpus
 from fallow.tray.offering import settings_of
 from fallow.tray.pausing import pausing
 from fallow.tray.records import Records
 from fallow.tray.sensors.shutdown import shutting_down
 from fallow.tray.settings import Settings
-from fallow.tray.show import Outside, Pids, day_state, show
+from fallow.tray.show import Outside, Pids, show
 from fallow.tray.status import AgentStatus
+from fallow.tray.upkeep import Upkeep
 from fallow.tray.uplink import Uplink
 
 log = logging.getLogger(__name__)
 
-PROGRESS_EVERY = 3.0
 PUBLISH_EVERY = 0.2
 FLUSH_EVERY = 0.5
-SAVE_DIARY_EVERY = 2  # minutes
-RETRY_UPLOADS_EVERY = 30.0
-LOOK_FOR_ROOM_EVERY = 60.0
 SHORTEST_SLEEP = 1.0
 
 R = TypeVar("R")
@@ -146,13 +139,18 @@ class Agent:
         )
         self._published_at = now.boot
         self._unpublished = False
-        self._diary = Diary(self._records.load_diary())
-        self._meter = Meter()
+        self._upkeep = Upkeep(
+            core=self._core,
+            bench=self._bench,
+            cache=self._cache,
+            records=self._records,
+            folder=data_dir,
+            reserve=lambda: self._config.offer.disk_reserve,
+            step=self._step,
+            now=now,
+        )
         self._signals = 0
         self._asleep = slept()
-        self._progress_at = now.boot
-        self._retry_at = now.boot
-        self._room_at = now.boot
         self._answers = Answers(
             agent=os.geteuid(),
             seated=lambda: self._eyes.seated,
@@ -249,7 +247,7 @@ class Agent:
 
     def _close(self) -> None:
         self._step(words.StopAsked())
-        self._save(self._records.save_diary, self._diary.kept())
+        self._upkeep.save()
         self._eyes.stop()
         self._bench.deliveries.carry_with(None)
         self._bench.close()
@@ -302,61 +300,16 @@ class Agent:
         due = self._core.deadline()
         if due is not None and now.boot >= due:
             self._step(words.Expired())
-        if now.boot >= self._progress_at:
-            self._progress_at = now.boot + PROGRESS_EVERY
-            self._bench.look_at_progress()
-            self._look_at_memory()
-            if self._local.listened_to and not self._core.work.frozen and self._core.work.runs:
-                self._measure()
-                self._unpublished = True
-        if now.boot >= self._retry_at:
-            self._retry_at = now.boot + RETRY_UPLOADS_EVERY
-            self._bench.deliveries.offer_again()
-            self._bench.clear_spent()
-        self._note(now)
-        if now.boot >= self._room_at:
-            self._room_at = now.boot + LOOK_FOR_ROOM_EVERY
-            self._keep_room()
+        if self._upkeep.turn(now, watched=self._local.listened_to):
+            self._unpublished = True
         self._obey_signals()
         self._drain()
         self._local.flush()
         self._do(self._core.turn(self._clock.now()))
         self._publish()
 
-    def _note(self, now: Moment) -> None:
-        """Write the day down, now and then."""
-        self._diary.note(day_state(self._core), now.wall)
-        if not 0 <= self._diary.last - self._diary.saved < SAVE_DIARY_EVERY:
-            self._diary.saved = self._diary.last
-            self._save(self._records.save_diary, self._diary.kept())
-
-    def _measure(self) -> None:
-        """How much each run uses."""
-        memory = self._bench.memory()
-        seconds = self._bench.seconds()
-        used = {each: Used(seconds[each], memory[each]) for each in memory}
-        self._meter.look(used, self._clock.now().boot)
-
-    def _look_at_memory(self) -> None:
-        """What pauses keeps its memory, which the person at the desk may need."""
-        work, total = self._core.work, machine.total_memory()
-        if work.frozen and work.runs:
-            available = machine.available_memory()
-            if available < LITTLE * total:
-                self._step(words.MemorySeen(available, total, self._bench.memory()))
-
-    def _keep_room(self) -> None:
-        short = self._config.offer.disk_reserve - machine.free_disk(self._data_dir)
-        if short > 0:
-            work = self._core.work
-            jobs = [each.job for each in work.runs.values()]
-            jobs += [each.job for each in work.builds.values()]
-            make_room(self._cache, short, {hash for job in jobs for hash in files.blobs_of(job)})
-
     def _deadline(self) -> float | None:
-        due = [self._core.deadline()]
-        if self._core.work.runs:
-            due.append(self._progress_at)
+        due = [self._core.deadline(), self._upkeep.deadline()]
         if self._local.behind:
             due.append(self._clock.now().boot + FLUSH_EVERY)
         if self._unpublished:
@@ -450,14 +403,16 @@ class Agent:
         if self._member is not None:
             address = self._uplink.address or self._member.addresses[0]
         now = self._clock.now()
-        day = self._diary.spans(now.wall)
-        outside = Outside(address, pids, os.getpid(), self._pausing, self._meter, day)
+        outside = Outside(
+            *(address, pids, os.getpid(), self._pausing),
+            *(self._upkeep.meter, self._upkeep.day(now)),
+        )
         return show(self._core, outside, now)
 
     def _asked_status(self) -> AgentStatus:
         """All of it, for somebody who asks once."""
         if self._core.work.runs and not self._local.listened_to:
-            self._measure()
+            self._upkeep.measure(self._clock.now())
         return self._status(self._bench.pids)
 
     def _settings(self, config: Config) -> Settings:
