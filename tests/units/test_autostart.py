@@ -46,7 +46,7 @@ def test_the_computers_entry_is_hidden_by_ones_own(tmp_path: Path) -> None:
     ("word", "written"),
     [
         ("/usr/bin/tray", "/usr/bin/tray"),
-        ("/home/a b/tray", '"/home/a b/tray"'),
+        ("/opt/a b/tray", '"/opt/a b/tray"'),
         ("100%", "100%%"),
         ('a"b', '"a\\\\"b"'),
         ("a$b", '"a\\\\$b"'),
