@@ -11,13 +11,16 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
 
 from fallow.shared import batchkeys
+from fallow.shared.batch import Batch
 from fallow.shared.batchfile import loads
 from fallow.shared.batchschema import schema
 from fallow.shared.errors import BatchError
 from fallow.shared.keydocs import KEY_DOCS
 from fallow.shared.reading import Shape
+from units.generated_batches import batches
 
 TOP = Path(__file__).parents[2]
 PUBLISHED = TOP / "docs" / "fallow-batch.schema.json"
@@ -101,6 +104,14 @@ def test_it_is_a_schema() -> None:
 def test_both_accept_what_is_good(file: Path) -> None:
     assert len(loads(file.read_bytes(), file).expansion) > 0
     assert judged(file) == []
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(batches())
+def test_both_accept_what_is_written_in_python(batch: Batch) -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    content = yaml.load(batch.to_yaml(), _Editor)
+    assert [each.message for each in validator.iter_errors(content)] == []
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.stem)
