@@ -4,6 +4,7 @@ Not a stand-in: Debian's own programs, with neither systemd nor anything below /
 has is made up, so that there are slots, GPUs and chunks enough to meet; it runs real processes.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -161,6 +162,26 @@ class Cluster:
         except AssertionError:
             os.kill(pid, signal.SIGKILL)
 
+    def end_step(self, began: str) -> None:
+        """Kill all of one job at once, as when its node loses power; `began` is its file."""
+        job = re.search(r"^slurm=(\d+)$", began, re.MULTILINE)
+        assert job is not None, began
+        mark = f"SLURM_JOB_ID={job[1]}\0".encode()
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                title = (entry / "cmdline").read_bytes()
+                theirs = (
+                    mark in (entry / "environ").read_bytes()
+                    and str(self.root).encode() in (entry / "environ").read_bytes()
+                )
+            except OSError:
+                continue
+            if theirs or f"slurmstepd: [{job[1]}.".encode() in title:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(entry.name), signal.SIGKILL)
+
     def stop(self) -> None:
         """Cancel every job and end the three programs."""
         if self._pid("slurmctld") is not None and self._pid("slurmd") is not None:
@@ -214,7 +235,7 @@ class Cluster:
             name = Path(f"/proc/{pid}/comm").read_text().strip()
         except (OSError, ValueError):
             return None
-        return pid if name == program else None
+        return pid if name == program and _alive(pid) else None
 
 
 def missing_programs() -> list[str]:

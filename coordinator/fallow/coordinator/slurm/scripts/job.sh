@@ -138,37 +138,38 @@ prepare() {
 
 # --- the program ----------------------------------------------------------------------------------
 
-asked=
+asked='' child='' reaper=''
 
 on_warning() { # SLURM says that the time is nearly over
-  interrupted=1
   [ -z "$asked" ] || return 0
   asked='time'
   tell "$CHECKPOINT_SIGNAL"
 }
 
 on_term() { # cancelled, preempted, or the time is over
-  interrupted=1
   case $asked in stopped | time) return 0 ;; esac
   asked=stopped
   tell "$CHECKPOINT_SIGNAL"
 }
 
 on_run_time() {
-  interrupted=1
   [ -z "$asked" ] || return 0
   asked=run_time
   tell TERM
 }
 
 tell() { # SIGNAL: to the whole group of the program, and the end of it a little later
+  [ -n "$child" ] || return 0
   kill -s "$1" -- "-$child" 2>/dev/null
-  (
-    sleep "$GRACE"
-    kill -KILL -- "-$child"
-  ) 2>/dev/null &
+  # shellcheck disable=SC2016  # for the shell that is started
+  setsid bash -c 'sleep "$1"; kill -KILL -- "-$2"' fallow "$GRACE" "$child" 2>/dev/null &
   reaper=$!
 }
+
+# From the very beginning: a shell without them would die at the first word of SLURM.
+trap on_warning USR1
+trap on_term TERM
+trap on_run_time USR2
 
 end_group() { # PID
   [ -z "$1" ] || kill -KILL -- "-$1" 2>/dev/null
@@ -176,43 +177,34 @@ end_group() { # PID
 
 run_program() { # STDOUT STDERR; sets code
   local watch=
-  reaper='' asked='' code=127
-  set -m # every background job is a process group of its own
+  code=127
+  [ -z "$asked" ] || return 0 # before there was anything to run
   (
-    set +m
-    trap - TERM USR1 USR2
     cd "$work" || exit 126
     umask 022
     export ${variables[@]+"${variables[@]}"}
-    exec "${words[@]}"
+    exec setsid "${words[@]}" # a group of its own, so that all of it can be told
   ) >>"$1" 2>>"$2" </dev/null &
   child=$!
-  trap on_warning USR1
-  trap on_term TERM
-  trap on_run_time USR2
+  [ -z "$asked" ] || tell TERM # that came before there was anybody to be told
   if [ "$building" = 0 ] && [ -n "$RUN_TIME" ]; then
     local left=$((RUN_TIME - spent))
-    (
-      sleep "$((left > 0 ? left / 1000 : 0)).$(printf %03d $((left > 0 ? left % 1000 : 1)))"
-      kill -s USR2 "$$"
-    ) 2>/dev/null &
+    # shellcheck disable=SC2016  # for the shell that is started
+    setsid bash -c 'sleep "$1"; kill -s USR2 "$2"' fallow \
+      "$((left > 0 ? left / 1000 : 0)).$(printf %03d $((left > 0 ? left % 1000 : 1)))" "$$" 2>/dev/null &
     watch=$!
   fi
-  while :; do
-    interrupted=
-    wait "$child" 2>/dev/null
-    code=$?
-    [ -n "$interrupted" ] || break
-  done
-  # A shell line may die of the signal at once, while the program that it started saves itself.
+  wait "$child"
+  code=$?
+  # Once it was told to end, its code says nothing. A shell line may die of the signal at once, while
+  # the program that it started saves itself.
   while [ -n "$asked" ] && kill -0 -- "-$child" 2>/dev/null && kill -0 "$reaper" 2>/dev/null; do
     sleep 0.05
   done
   end_group "$child"
   end_group "$watch"
   end_group "$reaper"
-  wait 2>/dev/null
-  set +m
+  child='' reaper=''
 }
 
 # --- what it leaves -------------------------------------------------------------------------------
@@ -305,7 +297,9 @@ run_job() { # CLASS OFFSET KEY
     esac
     failures=$((failures + 1))
     [ "$failures" -le "$RETRIES" ] || exit 1
+    asked=''
     sleep "$pause"
+    [ -z "$asked" ] || exit 1 # it has said already how it failed
     pause=$((pause * 2))
     read_task "$1" "$(($2 + SLURM_ARRAY_TASK_ID))"
   done
