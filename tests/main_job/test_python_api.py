@@ -15,6 +15,7 @@ from fallow.shared.batch import Batch, Command, File, Meta, OnFailure, Resources
 from fallow.shared.errors import BatchError, FallowError, Refused, Unreachable
 from main_job.conftest import Coordinator
 from main_job.real import Group
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -109,6 +110,20 @@ def test_submitted_and_waited_for(
     with pytest.raises(Refused):
         batch().submit(where, folder=folder)
     assert list(again.results(tmp_path / "got")) == list(results)
+
+
+def test_tried_again(group: Group, folder: Path, tmp_path: Path) -> None:
+    handle = batch().submit(group.coordinator.data_dir, folder=folder, progress=False)
+    group.workstation("lab")
+    handle.wait(60, progress=False).retry()
+
+    def attempts() -> list[int]:
+        results = handle.wait(60, progress=False).results(tmp_path / "got")
+        return [job.record["attempt"] for job in results.values()]
+
+    wait_until(lambda: attempts() == [1, 1, 1, 2], 40, "another try of the one that failed")
+    results = handle.results(tmp_path / "got")
+    check(results)
 
 
 def test_killed(group: Group, folder: Path) -> None:

@@ -53,10 +53,11 @@ class Journal:
         self._path = output / FOLDER / namespace / f"{batch}.jsonl"
         self._known: dict[str, Success] = {}
         try:
-            lines = self._path.read_bytes().splitlines()
+            noted = self._path.read_bytes()
         except OSError:
-            lines = []
-        for line in lines:
+            noted = b""
+        self._cut_off = noted != b"" and not noted.endswith(b"\n")
+        for line in noted.splitlines():
             try:
                 success = msgspec.json.decode(line, type=Success)
             except msgspec.MsgspecError:
@@ -106,11 +107,13 @@ class Journal:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:
-                file.write(msgspec.json.encode(success) + b"\n")
+                before = b"\n" if self._cut_off else b""
+                file.write(before + msgspec.json.encode(success) + b"\n")
         except OSError as error:
             raise FallowError(
                 f"{self._path} cannot be written", os.strerror(error.errno or 0)
             ) from None
+        self._cut_off = False
 
     def _shown(self, job: str) -> _Shown | None:
         try:

@@ -6,11 +6,12 @@ say the same to a person at a terminal.
 
 import contextlib
 import os
+import secrets
 import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from fallow.coordinator import local_start
 from fallow.coordinator.client import Client
@@ -22,7 +23,7 @@ from fallow.shared.batch import Batch
 from fallow.shared.batchtext import check_made
 from fallow.shared.errors import FallowError
 from fallow.shared.inputs import gather
-from fallow.shared.messages import BatchStatus, Done, Kill, Status, StatusReply
+from fallow.shared.messages import BatchStatus, Done, Kill, Retry, Status, StatusReply
 from fallow.shared.sweep import Expansion
 
 __all__ = ["JobResult", "NoSuchJob", "Results", "SubmittedBatch", "run", "submit", "submitted"]
@@ -153,6 +154,11 @@ class SubmittedBatch:
                 moved=lambda count: None,
             )
         return Results(self.ref, self._expansion, Path(dest) / done.namespace / done.batch)
+
+    def retry(self, which: Literal["unsuccessful", "failed", "lost", "all"] = "failed") -> None:
+        """Run jobs of it again that are over, as if for the first time, with the same inputs."""
+        with _client(self._coordinator) as client:
+            client.ask(Retry(self.ref, which, once=secrets.token_hex(16)), Done)
 
     def kill(self) -> None:
         """Stop what of it is not over, for good."""

@@ -74,15 +74,14 @@ class Loop(Generic[E]):
 
     def run(self) -> None:
         """Turn until stopped."""
+        # The process may be somebody's own program, which goes on afterwards.
+        before = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH)
-        while not self._stopping.is_set():
-            for source in self._poller.wait(self._timeout()):
-                # A callback earlier in this turn may have forgotten the source.
-                if source in self._callbacks:
-                    self._callbacks[source]()
-            for _ in range(len(self._posted)):
-                self._on_event(self._posted.popleft())
-            self._on_turn()
+        try:
+            while not self._stopping.is_set():
+                self._do_turn()
+        finally:
+            sys.setswitchinterval(before)
 
     @contextlib.contextmanager
     def stopped_by_signals(self) -> Generator[None]:
@@ -109,6 +108,15 @@ class Loop(Generic[E]):
 
     def close(self) -> None:
         self._waker.close()
+
+    def _do_turn(self) -> None:
+        for source in self._poller.wait(self._timeout()):
+            # A callback earlier in this turn may have forgotten the source.
+            if source in self._callbacks:
+                self._callbacks[source]()
+        for _ in range(len(self._posted)):
+            self._on_event(self._posted.popleft())
+        self._on_turn()
 
     def _timeout(self) -> float:
         if self._posted:
