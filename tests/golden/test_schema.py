@@ -6,7 +6,6 @@ Run as a program, this writes the schema anew.
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -16,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from fallow.shared import batchkeys
 from fallow.shared.batch import Batch
 from fallow.shared.batchfile import loads
-from fallow.shared.batchschema import schema
+from fallow.shared.batchschema import schema, text
 from fallow.shared.errors import BatchError
 from fallow.shared.keydocs import KEY_DOCS
 from fallow.shared.reading import Shape
@@ -142,11 +141,6 @@ def test_every_key_is_in_the_page_about_the_format() -> None:
     keys = {key for docs in KEY_DOCS.values() for key in docs}
     missing = [key for key in keys if not re.search(rf"(?<!\w){key}(?=[:`])", page)]
     assert missing == []
-
-
-def text() -> str:
-    made: dict[str, Any] = schema()
-    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

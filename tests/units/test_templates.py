@@ -70,3 +70,8 @@ def test_where_nothing_can_be_written(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "file").write_text("")
     assert run(["template", "command", "-o", str(tmp_path / "file" / "batch.yaml")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_schema_for_editors(tmp_path: Path) -> None:
+    assert run(["template", "schema", "-o", str(tmp_path / "schema.json")]) == 0
+    assert json.loads((tmp_path / "schema.json").read_text())["title"] == "Fallow batch file"

@@ -4,6 +4,7 @@ Not the reading (`batchkeys`) nor the checks (`checks`): what only those can kno
 of one name, no schema can say. Published as docs/fallow-batch.schema.json.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
@@ -175,6 +176,11 @@ def schema() -> Schema:
         **batch,
         "$defs": dict(sorted(maker.found.items())),
     }
+
+
+def text() -> str:
+    """The same as it is published."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 class _Maker:

@@ -1,6 +1,7 @@
 """`coordinator template`: a batch file to begin with, of each kind, that runs as it is.
 
-Not the format itself (`shared.batchfile`). The files are those of `templates/`.
+Not the format itself (`shared.batchfile`). The files are those of `templates/`; the schema for
+editors is made by `shared.batchschema`.
 """
 
 import shutil
@@ -17,6 +18,7 @@ _BESIDE = {
     "python": ("build.py", "run.py"),
     "apptainer": ("solver.def",),
     "command": (),
+    "schema": (),
 }
 
 
@@ -40,9 +42,9 @@ def template(kind: str, file: Path | None, as_json: bool) -> None:
     """Write a commented batch file of the KIND python, apptainer or command.
 
     Printed, it names scripts that are part of this installation; with -o they are written beside
-    it, to be changed.
+    it, to be changed. The KIND schema is what an editor needs to complete and check batch files.
     """
-    text = (_TEMPLATES / f"{kind}.yaml").read_text()
+    text = _text_of(kind)
     beside = _BESIDE[kind]
     if file is None:
         for name in beside:
@@ -72,6 +74,14 @@ def template(kind: str, file: Path | None, as_json: bool) -> None:
         render.print_json({"kind": kind, "files": written})
     else:
         click.echo(f"written: {', '.join(written)}")
+
+
+def _text_of(kind: str) -> str:
+    if kind != "schema":
+        return (_TEMPLATES / f"{kind}.yaml").read_text()
+    from fallow.shared import batchschema
+
+    return batchschema.text()
 
 
 def _quoted(path: Path) -> str:
