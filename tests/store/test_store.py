@@ -76,13 +76,18 @@ def test_no_more_events_are_kept_than_are_wanted(store: Store) -> None:
 
 def test_everything_comes_back(store: Store, tmp_path: Path) -> None:
     build = BuildRecord(batch=UID, node="dino", key="k", state="failed", log="ab", text="no cc")
-    node = NodeRecord(name="dino", joined=5.0, resources=Resources(4, 8), sessions=3)
-    attempt = replace(an_attempt(), state=Collecting(Signalled(9), "m", 5), exit=Signalled(9))
-    store.commit([a_batch(), a_job(0), a_job(1), attempt, build, node])
+    offer = Resources(4, 8, 2, 9, ("gpu",), ("bob",))
+    node = NodeRecord(name="dino", joined=5.0, resources=offer, sessions=3, drained="root")
+    attempt = replace(
+        an_attempt(), state=Collecting(Signalled(9), "m", 5), exit=Signalled(9), gpus=1, disk=7
+    )
+    batch = replace(a_batch(), after=("ana:mesh",), rebuilds=2, retried="once")
+    job = replace(a_job(1), hold="held by ana", earlier=4)
+    store.commit([batch, a_job(0), job, attempt, build, node])
     with Store(tmp_path / NAME) as again:
         loaded = again.load()
-    assert loaded.batches == (a_batch(),)
-    assert loaded.jobs == (a_job(0), a_job(1))
+    assert loaded.batches == (batch,)
+    assert loaded.jobs == (a_job(0), job)
     assert loaded.attempts == (attempt,)
     assert loaded.builds == (build,)
     assert loaded.nodes == (node,)
@@ -91,7 +96,7 @@ def test_everything_comes_back(store: Store, tmp_path: Path) -> None:
 STATES: list[JobState] = [
     Queued(LATER, (Avoid("dino", LATER),)),
     Active((1, 2)),
-    Held("two builds failed"),
+    Held("two builds failed", "build"),
     Done("failed", 3),
 ]
 

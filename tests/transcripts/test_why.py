@@ -247,6 +247,64 @@ def test_finishing(office: FakeCoordinator, desk: ScriptedAgent) -> None:
     assert (said.nodes[0].kind, said.command, said.at) == ("finish", "tray resume", "desk")
 
 
+@pytest.mark.parametrize(
+    ("verdict", "kind", "text", "command"),
+    [
+        (
+            Verdict("present", (Reason("busy", "other programs use half of it"),)),
+            "load",
+            "does not take jobs now: other programs use half of it",
+            "tray lend 1h",
+        ),
+        (
+            Verdict("settling", (Reason("settle", "the desk has just become free", 1_000_130.0),)),
+            "settle",
+            "does not take jobs now: the desk has just become free",
+            "",
+        ),
+        (
+            Verdict("barred", (Reason("exclusive", "paraview is open"),)),
+            "exclusive",
+            "does not take jobs now: paraview is open",
+            "",
+        ),
+        (
+            Verdict("barred", (Reason("blind", "no sensor answers"),)),
+            "blind",
+            "does not take jobs now: no sensor answers",
+            "tray doctor",
+        ),
+        (
+            Verdict("away", (Reason("finish", "you asked for no more jobs after these"),)),
+            "finish",
+            "takes no new jobs: you asked for no more jobs after these",
+            "tray resume",
+        ),
+        (
+            Verdict("barred", (Reason("of tomorrow", "the stars are wrong"),)),
+            "of tomorrow",
+            "does not take jobs now: the stars are wrong",
+            "tray lend 1h",
+        ),
+    ],
+)
+def test_what_keeps_a_desk(
+    office: FakeCoordinator,
+    desk: ScriptedAgent,
+    verdict: Verdict,
+    kind: str,
+    text: str,
+    command: str,
+) -> None:
+    desk.verdict, desk.accepting = verdict, False
+    desk.report()
+    office.submit(batch())
+    said = why(office)
+    until = verdict.until if kind != "finish" else None
+    assert said.nodes == (Obstacle("desk", kind, text, until),)
+    assert (said.command, said.at) == (command, "desk" if command else "")
+
+
 def test_gpus_disk_and_people(office: FakeCoordinator) -> None:
     desk = ScriptedAgent(office, "desk")
     desk.offer = Offer(2, 8 * GIB, 1, GIB, ("gpu",), ("bob",))

@@ -166,7 +166,8 @@ def _release(
     if any(type(each.state) is Held and each.state.by == "build" for each in some):
         _rebuild(world, batch)
     event = jobs.Release(following.unmet(world, batch.record.after))
-    news = _happened(world, some, event, now)
+    # The last one first: each then joins the queue at the end where that is quick.
+    news = _happened(world, some[::-1], event, now)
     following.look(world, batch, now)
     ref = batch.ref(job)
     if not news:
@@ -197,7 +198,7 @@ def _retry(
     if which == "lost":
         news = [each for each in some if _give_up(world, each, now)]
     else:
-        wanted = [each for each in some if _is_wanted(world, each, which)]
+        wanted = [each for each in some[::-1] if _is_wanted(world, each, which)]
         news = _happened(world, wanted, jobs.Retry(), now)
     if body.once and (news or body.rebuild):
         batch.record = replace(batch.record, retried=body.once)

@@ -22,7 +22,7 @@ class Fix(Struct, frozen=True):
 # The nearest first: what ends by itself, what somebody at the desk can do, what takes a purchase.
 _NEAREST = (
     *("ending", "connecting", "gave_back", "busy", "kept", "settle"),
-    *("lend", "input", "present", "settling", "inhibitor", "load"),
+    *("input", "terminal", "present", "inhibitor", "load"),
     *("exclusive", "battery", "hours", "drained", "eject", "finish", "pause", "quarantined"),
     *("build", "blind", "offline", "barred"),
     *("not_from", "memory", "disk", "cpus", "capability", "gpus", "revoked"),
@@ -39,12 +39,15 @@ def fix(reason: Reason, group: Group, seat: Seat, batch: str, work: str) -> Fix:
     """What would remove this obstacle; `work` is what runs there, in words, `batch` a reference."""
     name = seat.name
     match reason.kind:
-        case "connecting" | "ending" | "gave_back":
+        case "connecting" | "ending" | "gave_back" | "settle":
             return Fix(f"it starts on {name} by itself in a moment")
         case "busy":
             return Fix(f"it starts on {name} when {work or 'what runs there'} has ended")
         case "kept":
             return Fix(f"it starts when the job that {name} is kept for has had its turn")
+        case "load":
+            text = f"it starts when other programs on {name} have less to do"
+            return Fix(text, "tray lend 1h", name)
         case "exclusive":
             return Fix(f"it starts when that is closed on {name}")
         case "battery":

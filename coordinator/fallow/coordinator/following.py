@@ -55,7 +55,8 @@ def look(world: World, batch: LiveBatch, now: Moment) -> None:
     after = batch.record.after
     why, left = broken(world, after), unmet(world, after)
     event = jobs.Hold(why, "after") if why is not None else jobs.Unmet(left)
-    for job in batch.jobs[:]:
+    # The last one first: each then joins the queue at the end where that is quick.
+    for job in batch.jobs[::-1]:
         state = job.state
         if type(state) is Waiting or (why is None and type(state) is Held and state.by == "after"):
             happen_to_job(world, job, event, now)

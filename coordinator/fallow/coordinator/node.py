@@ -155,10 +155,12 @@ class Workstation:
             return Reason("connecting", "has only just connected")
         if not verdict.accepts:
             kind = verdict.reasons[0].kind if verdict.reasons else verdict.kind
-            why = f": {verdict.why}" if verdict.why else ""
-            return Reason(kind, f"does not take jobs now{why}", verdict.until)
+            # Other people's programs are at work there, which is not what the planner calls busy.
+            kind = "load" if kind == "busy" else kind
+            return Reason(kind, _because("does not take jobs now", verdict.why), verdict.until)
         if not self.accepting:
-            return Reason("finish", "takes no new jobs")
+            asked = verdict.why if verdict.reasons and verdict.reasons[0].kind == "finish" else ""
+            return Reason("finish", _because("takes no new jobs", asked))
         if self.is_quarantined(now):
             text = "failed many jobs one after the other and is left alone for a while"
             return Reason("quarantined", text)
@@ -222,6 +224,10 @@ class Workstation:
             not_from=frozenset(resources.not_from),
             kept_for=self.kept_for,
         )
+
+
+def _because(what: str, why: str) -> str:
+    return f"{what}: {why}" if why else what
 
 
 def is_at_work(state: RunState) -> bool:

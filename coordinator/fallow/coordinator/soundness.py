@@ -44,7 +44,10 @@ def _problems(message: Hello | Report | Bye | Tailed | Noticed) -> Iterator[str]
                     yield f"an offer of {count}"
             if len(offer.capabilities) > _MOST_WORDS:
                 yield f"{len(offer.capabilities)} capabilities"
-            for text in (message.host, message.boot, message.version, *offer.capabilities):
+            if len(offer.not_from) > _MOST_WORDS:
+                yield f"{len(offer.not_from)} people whose jobs are not wanted"
+            named = (*offer.capabilities, *offer.not_from)
+            for text in (message.host, message.boot, message.version, *named):
                 yield from _text(text)
         case Report():
             for reason in message.verdict.reasons:
