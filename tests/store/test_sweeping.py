@@ -3,11 +3,15 @@
 import os
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from fallow.coordinator import sweeping
-from fallow.coordinator.records import DropBatch
+from fallow.coordinator.records import CheckpointRecord, DropBatch, DropCheckpoint
 from fallow.coordinator.results import Results
 from fallow.coordinator.store import Committing, Store
 from fallow.shared.blobs import BlobStore
+from fallow.shared.ids import JobId
+from fallow.shared.messages import Input
 from store.made import HASH as INPUT
 from store.made import UID, a_batch, a_deposit, a_job, a_manifest, commit_one
 
@@ -70,3 +74,34 @@ def test_a_removal_takes_nothing_from_a_commit_that_was_begun(
     before = blobs.hashes()
     sweeping.free(blobs, before, sweeping.needed(store, blobs, []))
     assert blobs.hashes() == before
+
+
+def test_a_checkpoint_stays_as_long_as_its_job_can_go_on_from_it(
+    store: Store, blobs: BlobStore
+) -> None:
+    state = put_old(blobs, b"state")
+    manifest = put_old(blobs, b"a list")
+    kept = CheckpointRecord(
+        job=JobId(UID, 0), attempt=1, manifest=manifest, files=(Input("checkpoint/s", state, 5),)
+    )
+    store.commit([a_batch(), a_job(0), kept])
+    assert store.load().checkpoints == (kept,)
+    sweeping.sweep(blobs, sweeping.needed(store, blobs, []))
+    assert blobs.has(state)
+    assert blobs.has(manifest)
+    assert {state, manifest} <= store.hashes_of(UID)
+    # A newer one takes its place, and a job that is done has none.
+    store.commit([replace(kept, attempt=2, files=())])
+    assert store.load().checkpoints == (replace(kept, attempt=2, files=()),)
+    store.commit([DropCheckpoint(JobId(UID, 0))])
+    assert store.load().checkpoints == ()
+    sweeping.sweep(blobs, sweeping.needed(store, blobs, []))
+    assert blobs.hashes() == set()
+
+
+def test_a_removed_batch_takes_its_checkpoints_with_it(store: Store) -> None:
+    kept = CheckpointRecord(job=JobId(UID, 0), attempt=1, manifest=INPUT)
+    store.commit([a_batch(), a_job(0), kept])
+    store.commit([DropBatch(UID)])
+    assert store.load().checkpoints == ()
+    assert set(store.used_hashes()) == set()

@@ -1,8 +1,9 @@
 """Which blobs nobody needs any more, and removing them.
 
 Not the removing of results (`results`), whose files are other names of the same blobs. Needed are
-the inputs of every batch there is and the files of every result, also of one that is just being
-stored; what came within a day may be needed by something that is still under way.
+the inputs of every batch there is, the files of every result, also of one that is just being
+stored, and the checkpoints that jobs go on from; what came within a day may be needed by something
+that is still under way.
 """
 
 import logging

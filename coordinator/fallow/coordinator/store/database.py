@@ -104,10 +104,7 @@ class Store:
                 msgspec.json.decode(row[0], type=NodeRecord)
                 for row in self._query("SELECT record FROM node ORDER BY name")
             ),
-            checkpoints=tuple(
-                msgspec.json.decode(row[0], type=CheckpointRecord)
-                for row in self._query("SELECT record FROM checkpoint")
-            ),
+            checkpoints=tuple(self._checkpoints("", ())),
         )
 
     def people(self) -> tuple[list[KeyRecord], list[TokenRecord]]:
@@ -190,8 +187,7 @@ class Store:
         found |= {str(row[0]) for row in self._query(listed, (uid,))}
         for row in self._query("SELECT DISTINCT hash FROM result_file WHERE batch = ?", (uid,)):
             found.add(row[0].hex())
-        for row in self._query("SELECT record FROM checkpoint WHERE batch = ?", (uid,)):
-            checkpoint = msgspec.json.decode(row[0], type=CheckpointRecord)
+        for checkpoint in self._checkpoints("WHERE batch = ?", (uid,)):
             found |= {checkpoint.manifest, *(each.hash for each in checkpoint.files)}
         for row in self._query("SELECT record FROM batch WHERE uid = ?", (uid,)):
             record = msgspec.json.decode(row[0], type=BatchRecord)
@@ -200,10 +196,13 @@ class Store:
         return found
 
     def used_hashes(self) -> Iterator[str]:
-        """Every blob that some result or build output consists of."""
+        """Every blob that some result, build output or checkpoint consists of."""
         for table in ("result_file", "build_output"):
             for row in self._query(f"SELECT DISTINCT hash FROM {table}"):
                 yield row[0].hex()
+        for checkpoint in self._checkpoints("", ()):
+            yield checkpoint.manifest
+            yield from (each.hash for each in checkpoint.files)
 
     def last_event(self) -> int:
         """The number of the newest event, 0 before the first."""
@@ -237,6 +236,10 @@ class Store:
         end = f"WHERE {where} ORDER BY id LIMIT ?"
         query = rows.select("event", f"id {rows.EVENT}", end)
         return [Happening(*row) for row in self._query(query, (*values, limit))]
+
+    def _checkpoints(self, where: str, values: Row) -> Iterator[CheckpointRecord]:
+        for row in self._query(rows.select("checkpoint", "record", where), values):
+            yield msgspec.json.decode(row[0], type=CheckpointRecord)
 
     def _write(self, kind: type, saves: Sequence[Any]) -> None:
         sql, values_of = rows.WRITES[kind]
