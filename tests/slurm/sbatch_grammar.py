@@ -15,7 +15,8 @@ def tokens(line: str) -> list[str]:
     """The words of one `#SBATCH` line; empty when it is none."""
     if not line.startswith("#SBATCH"):
         return []
-    rest, found = line.removeprefix("#SBATCH"), []
+    rest = line.removeprefix("#SBATCH")
+    found: list[str] = []
     while True:
         rest = rest.lstrip(_SPACE)
         if not rest or rest[0] == "#":

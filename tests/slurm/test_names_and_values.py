@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fallow.coordinator.slurm import directives, words
 from fallow.coordinator.slurm.directives import options, quote, seconds_of, time_of
+from fallow.shared.batch import Scalar
 from fallow.shared.errors import BatchError
 from slurm.cluster import Cluster
 from slurm.exported import ExportedFolder
@@ -58,7 +59,7 @@ NAMES = tuple(
 
 def test_every_value_is_byte_exact_in_the_job(exported: Export, tmp_path: Path) -> None:
     canary = tmp_path / "CANARY"
-    jobs = []
+    jobs: list[dict[str, object]] = []
     for number, value in enumerate(VALUES):
         value = value.replace("CANARY", str(canary))
         script = 'printf %s "$VALUE" > distribute_save/env; printf %s "$1" > distribute_save/arg'
@@ -224,7 +225,12 @@ def test_options_that_cannot_be_given(slurm: dict[str, str | int], words_of_it: 
 
 
 def test_unknown_options_pass_through() -> None:
-    asked = {"switches": "1@10", "exclusive": True, "contiguous": False, "ntasks_per_core": 1}
+    asked: dict[str, Scalar] = {
+        "switches": "1@10",
+        "exclusive": True,
+        "contiguous": False,
+        "ntasks_per_core": 1,
+    }
     assert options(asked, ()) == {"switches": "1@10", "exclusive": None, "ntasks-per-core": "1"}
 
 

@@ -95,7 +95,7 @@ check_needs() {
         count = split(features, wanted, ",")
         for (i = 1; i <= count; i++)
           if (index("," $5 ",", "," wanted[i] ",") == 0) { lacking++; words = words ", no feature " wanted[i] }
-        if (partition != "" && index("," partition ",", "," $6 ",") == 0) { lacking++; words = words ", not in partition " partition }
+        if (partition != "" && index("," partition ",", "," $6 ",") == 0) { lacking += 9; words = words ", not in partition " partition }
         if (time + 0 > seconds($7)) { lacking++; words = words ", its jobs may run for " $7 " only" }
         if (!lacking) { fits = 1; exit }
         if (best == "" || lacking < least || (lacking == least && $2 + 0 > most)) {
