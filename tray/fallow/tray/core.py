@@ -126,10 +126,12 @@ class Core:
         if isinstance(event, words.Woke):
             # Before anything else counts the time up to now.
             self.work.slept(event.slept, now)
-        self.desk.drop_silent(now)
+        speaks = event.source if isinstance(event, words.Seen) else ""
+        self.desk.drop_silent(now, speaks)
         if self.desk.drop_over(now):
             effects.append(words.SaveWishes(self.desk.wishes))
-        due = self._judge(now)
+        # By what was seen before, what is told this moment might be judged wrongly for a moment.
+        due = [] if speaks else self._judge(now)
         match event:
             case words.Seen(source, readings):
                 self.desk.saw(source, readings, now)

@@ -64,10 +64,14 @@ class Lookout:
         self._silent_at.pop(source, None)
         self._recollect()
 
-    def drop_silent(self, now: Moment) -> None:
-        """What somebody said long ago, and has not said again, says nothing about now."""
+    def drop_silent(self, now: Moment, speaks: str = "") -> None:
+        """What somebody said long ago, and has not said again, says nothing about now.
+
+        Who `speaks` this very moment is not silent, however long that was.
+        """
         for source in [each for each, at in self._silent_at.items() if now.boot >= at]:
-            self.lost(source)
+            if source != speaks:
+                self.lost(source)
 
     def woke(self, now: Moment) -> None:
         """The computer has slept until now."""
