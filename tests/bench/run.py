@@ -19,11 +19,13 @@ from bench.group import NotMeasured  # noqa: E402
 
 PARTS = (
     "throughput",
+    "running_here",
     "latency",
     "side_by_side",
     "planning",
     "submitting",
     "asking",
+    "reporting",
     "stopping",
     "idling",
     "typing_on",

@@ -35,6 +35,13 @@ def floor(command: list[str], jobs: int = 400) -> float:
     return jobs / (time.perf_counter() - start)
 
 
+def in_bubblewrap() -> float:
+    """The same of shells in a bubblewrap of their own."""
+    bubblewrap = shutil.which("bwrap", path=PATH)
+    assert bubblewrap is not None
+    return floor([bubblewrap, *_IN_BUBBLEWRAP])
+
+
 def rates(sandbox: str) -> list[float]:
     """Jobs per second from the call of submit to the last commit, once per round."""
     found = []
@@ -68,9 +75,7 @@ def rows() -> Iterator[Row]:
         floor=bare,
         floor_name="Popen of `sh`, two in flight",
     )
-    bubblewrap = shutil.which("bwrap", path=PATH)
-    assert bubblewrap is not None
-    contained = tuple(floor([bubblewrap, *_IN_BUBBLEWRAP]) for _ in range(ROUNDS))
+    contained = tuple(in_bubblewrap() for _ in range(ROUNDS))
     yield Row(
         name="`/bin/true`, 2 slots, in a sandbox",
         unit="jobs/s",
