@@ -137,8 +137,25 @@ def test_nothing_is_cut_when_names_are_long(qtbot: QtBot) -> None:
         if label.isVisible() and label.text():
             assert label.height() >= label.heightForWidth(label.width()), label.text()
     boxes = [each for each in window.findChildren(QtWidgets.QGroupBox) if each.isVisible()]
-    runs_end = window.findChildren(RunRows)[0].geometry().bottom()
-    assert all(box.geometry().top() > runs_end for box in boxes)
+    (rows,) = window.findChildren(RunRows)
+    assert all(box.geometry().top() > rows.geometry().bottom() for box in boxes)
+
+
+def test_on_a_small_screen_the_middle_is_scrolled_and_the_buttons_stay(qtbot: QtBot) -> None:
+    runs = tuple(
+        RunStatus("sweep", f"re{number}", "ana", "running", f"a/{number}/1", run_seconds=70.0)
+        for number in range(30)
+    )
+    status = AgentStatus("running", "online", "away", runs=runs, day=SPANS)
+    window = window_of(qtbot, status)
+    window.show()
+    room = window.screen().availableGeometry().height()
+    assert window.height() <= room
+    (area,) = window.findChildren(QtWidgets.QScrollArea)
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0, timeout=30_000)
+    quit_button = buttons(window)["Quit"]
+    assert quit_button.mapTo(window, quit_button.rect().bottomLeft()).y() < window.height()
+    assert area.focusPolicy() != QtCore.Qt.FocusPolicy.NoFocus, "scrolled by keyboard too"
 
 
 def test_the_countdown_ticks_while_somebody_looks_and_only_then(qtbot: QtBot, clock: Clock) -> None:

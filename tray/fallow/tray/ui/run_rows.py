@@ -3,11 +3,9 @@
 Not what stands in them (`overview`). Its opposite is the menu, in which a run is one line.
 """
 
-from PySide6 import QtCore, QtGui, QtWidgets
+from PySide6 import QtCore, QtWidgets
 
 from fallow.tray.overview import RunShown
-
-_MOST_IN_SIGHT = 4
 
 
 class RunRow(QtWidgets.QFrame):
@@ -46,21 +44,14 @@ class RunRow(QtWidgets.QFrame):
         self.setAccessibleDescription(f"{run.state}. {run.facts}")
 
 
-class RunRows(QtWidgets.QScrollArea):
-    """All runs; more than four are scrolled."""
+class RunRows(QtWidgets.QWidget):
+    """All runs, in their order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWidgetResizable(True)
-        self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
         self.setAccessibleName("What runs here")
-        inner = QtWidgets.QWidget()
-        self._rows = QtWidgets.QVBoxLayout(inner)
+        self._rows = QtWidgets.QVBoxLayout(self)
         self._rows.setContentsMargins(0, 0, 0, 0)
-        self._rows.setAlignment(QtCore.Qt.AlignmentFlag.AlignTop)
-        self.setWidget(inner)
         self._shown: dict[str, RunRow] = {}
 
     def show_runs(self, runs: tuple[RunShown, ...]) -> None:
@@ -71,7 +62,6 @@ class RunRows(QtWidgets.QScrollArea):
         for run in runs:
             self._shown[run.key].show_run(run)
         self.setVisible(bool(runs))
-        self._fit()
 
     def _build(self, keys: list[str]) -> None:
         before, self._shown = self._shown, {}
@@ -84,20 +74,6 @@ class RunRows(QtWidgets.QScrollArea):
         for row in self._shown.values():
             self._rows.removeWidget(row)
             self._rows.addWidget(row)
-        # Only with several is there something to scroll by keyboard.
-        many = len(keys) > _MOST_IN_SIGHT
-        policy = QtCore.Qt.FocusPolicy
-        self.setFocusPolicy(policy.StrongFocus if many else policy.NoFocus)
-
-    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        rows = list(self._shown.values())[:_MOST_IN_SIGHT]
-        wide = self.viewport().width()
-        spacing = self._rows.spacing() * max(len(rows) - 1, 0)
-        self.setFixedHeight(sum(row.heightForWidth(wide) for row in rows) + spacing)
 
 
 def _label() -> QtWidgets.QLabel:

@@ -19,6 +19,7 @@ from fallow.tray.ui.verb_buttons import VerbButtons
 from fallow.tray.view import Item, Menu, OpenWindow, Separator, verbs
 
 TICK_MS = 1000
+MOST_OF_SCREEN = 0.9
 
 
 class Window(QtWidgets.QWidget):
@@ -137,12 +138,13 @@ class Window(QtWidgets.QWidget):
         self._grow()
 
     def _grow(self) -> None:
-        """Texts of several lines need more than the smallest size that Qt keeps to."""
+        """As high as all of it, while the screen has room; beyond that its middle is scrolled."""
         layout = self.layout()
         if layout is None or not self.isVisible():
             return
+        self._middle.updateGeometry()
         layout.activate()
-        room = self.screen().availableGeometry().height()
+        room = int(self.screen().availableGeometry().height() * MOST_OF_SCREEN)
         needed = min(layout.totalHeightForWidth(self.width()), room)
         if needed > self.height():
             self.resize(self.width(), needed)
@@ -161,13 +163,36 @@ class Window(QtWidgets.QWidget):
         whole = QtWidgets.QVBoxLayout(self)
         whole.setSpacing(10)
         whole.addLayout(top)
-        whole.addWidget(self._runs)
-        whole.addWidget(self._day_box)
-        whole.addWidget(self._sensor_box)
-        whole.addStretch(1)
+        self._middle = _Scrolled(self._runs, self._day_box, self._sensor_box)
+        whole.addWidget(self._middle, 1)
         whole.addWidget(self._verbs)
         whole.addWidget(self._others)
         self.setMinimumWidth(480)
+
+
+class _Scrolled(QtWidgets.QScrollArea):
+    """Widgets below each other, which wants to be as high as they are and can do with less."""
+
+    def __init__(self, *widgets: QtWidgets.QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inner = QtWidgets.QWidget()
+        self._column = QtWidgets.QVBoxLayout(inner)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(10)
+        for each in widgets:
+            self._column.addWidget(each)
+        self._column.addStretch(1)
+        self.setWidget(inner)
+
+    def sizeHint(self) -> QtCore.QSize:
+        wide = max(self.viewport().width(), 200)
+        return QtCore.QSize(wide, max(self._column.totalHeightForWidth(wide), 0))
+
+    def minimumSizeHint(self) -> QtCore.QSize:
+        return QtCore.QSize(200, 60)
 
 
 def _label() -> QtWidgets.QLabel:
