@@ -4,6 +4,7 @@ Also hold, release, retry, after, drain by the installed scripts on a real works
 of them is in tests/transcripts/test_queue_stories.py and test_why.py.
 """
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,6 +186,46 @@ def test_a_drain_now_sends_a_job_to_another_workstation(group: Group) -> None:
     second.let_go()
     succeeds(group, "b")
     assert (group.coordinator.results / "ana/b/j/stdout.txt").read_text() == "done\n"
+
+
+def test_gpus_are_found_offered_and_given_to_one_job_each(
+    group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tool is a stand-in: there is no GPU where these tests run."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "nvidia-smi").write_text(
+        "#!/bin/sh\n# A stand-in for nvidia-smi.\n"
+        "echo '0, GPU-aaaa, 00000000:01:00.0'\necho '1, GPU-bbbb, 00000000:02:00.0'\n"
+    )
+    (tools / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    place = group.workstation(configuration=config(cpus=2))
+    (node,) = group.coordinator.verbs.json("nodes")["nodes"]
+    assert node["gpus"] == 2
+    assert "gpu" in node["capabilities"]
+    text = (
+        "meta: {namespace: ana, batch_name: cards, capabilities: [gpu]}\n"
+        "command:\n"
+        f'  run: "echo $FALLOW_GPUS $CUDA_VISIBLE_DEVICES {{gpus}}; {WAITS}"\n'
+        "  sweep: {i: [1, 2, 3]}\n  name: j{i}\n"
+        "resources: {cpus: 1, memory: 64MiB}\n"
+    )
+    group.submit(text)
+    group.coordinator.wait_for("cards", {"running": 2, "queued": 1})
+    group.submit(one_job("true", "greedy").replace("64MiB", "64MiB, gpus: 3"))
+    said = why(group, "greedy", "gpus")
+    assert said["text"] == "ws1 has 2 of the 3 GPUs it needs"
+    place.let_go(2)
+    group.coordinator.wait_for("cards", {"succeeded": 2, "running": 1})
+    place.let_go()
+    group.coordinator.wait_for("cards", {"succeeded": 3})
+    told = [
+        (group.coordinator.results / f"ana/cards/j{each}/stdout.txt").read_text().split()
+        for each in (1, 2, 3)
+    ]
+    assert [(count, placeholder) for count, _, placeholder in told] == [("1", "1")] * 3
+    assert {card for _, card, _ in told[:2]} == {"GPU-aaaa", "GPU-bbbb"}
 
 
 def test_only_admins_drain(group: Group) -> None:

@@ -10,6 +10,8 @@ from fallow.coordinator.client import Client
 from fallow.coordinator.verbs.options import coordinator_option, example, json_option
 from fallow.shared.messages import Obstacle, Why, WhyReply
 
+_MANY = 40  # workstations that a person is told about
+
 
 @click.command(epilog=example("coordinator why sweep_01", "coordinator why ana_cfd:sweep_01/re100"))
 @click.argument("ref")
@@ -32,7 +34,9 @@ def show(reply: WhyReply) -> None:
     print(f"{reply.ref} is {reply.state}{more}: {reply.text}")
     if reply.nodes:
         print()
-        render.print_table(("workstation", "why not"), [_row(each) for each in reply.nodes])
+        render.print_table(("workstation", "why not"), [_row(each) for each in reply.nodes[:_MANY]])
+        if len(reply.nodes) > _MANY:
+            print(f"… and {len(reply.nodes) - _MANY} more, all of them with: --json")
     if reply.fix:
         until = f" (by itself at {render.moment(reply.until)})" if reply.until else ""
         print(f"\nwhat helps: {reply.fix}{until}")
