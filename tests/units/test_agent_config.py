@@ -182,3 +182,13 @@ def test_preferences_replace_the_file_whole(tmp_path: Path) -> None:
     assert real.read_text() == OWN
     assert real.stat().st_mode & 0o777 == 0o600
     assert {each.name for each in tmp_path.iterdir()} == {"real.toml", "agent.toml"}
+
+
+def test_every_key_is_documented_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "agent-toml.md").read_text()
+    example = page.split("```toml\n")[1].split("```")[0]
+    assert loads(example) == Config()
+    for section, keys in KEYS.items():
+        assert f"[{section}]" in example
+        for key in keys:
+            assert f"\n{key} = " in example or f"\n# {key} = " in example
