@@ -197,7 +197,7 @@ REPLIES: list[m.ClientReply] = [
     m.Need((A, B)),
     m.Submitted("ana_cfd", "channel", 24, ("no workstation yet",)),
     m.StatusReply((STATUS,)),
-    m.NodesReply((NODE,)),
+    m.NodesReply((NODE,), 1.5, "0.1.0", "tcp://10.0.0.1:8952"),
     m.WhyReply(
         "ana_cfd:channel/re100",
         "queued",

@@ -191,6 +191,8 @@ def test_status_has_its_schema(coordinator: Coordinator, batch_file: WriteBatch)
         "progress",
         "exit",
         "reason",
+        "progress_text",
+        "eta_seconds",
     }
     (batch,) = coordinator.verbs.json("status", "sweep", "--limit", "1", "--after", "1")["batches"]
     assert [job["name"] for job in batch["jobs"]] == ["x2"]

@@ -39,7 +39,7 @@ class WebStandIn:
                     self.command,
                     self.path,
                     self.headers.get("Authorization", ""),
-                    json.loads(self.rfile.read(length)),
+                    json.loads(self.rfile.read(length)) if length else None,
                 )
                 stand_in.calls.append(call)
                 code, content = stand_in.answer(call)

@@ -5,6 +5,7 @@ anybody, and what it imports takes megabytes. A redirect is not followed: what w
 is told there or nowhere.
 """
 
+import http.client
 import json
 import ssl
 import urllib.error
@@ -31,12 +32,12 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def call(method: str, address: str, content: object, token: str = "") -> dict[str, Any]:
+def call(method: str, address: str, content: object = None, token: str = "") -> dict[str, Any]:
     """The answer's JSON object, if it is one; NotDone when it is none of success."""
     headers = {"Content-Type": "application/json", "User-Agent": "Fallow"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    data = json.dumps(content).encode()
+    data = json.dumps(content).encode() if content is not None else None
     try:
         request = urllib.request.Request(address, data, headers, method=method)
         handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
@@ -52,9 +53,10 @@ def call(method: str, address: str, content: object, token: str = "") -> dict[st
             raise NotDone("it answers with a redirect; name the address itself", True) from None
         final = error.code < 500 and error.code not in _AGAIN
         raise NotDone(f"it answers {error.code} {error.reason}", final, error.code) from None
-    except (OSError, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
-        raise NotDone(f"{reason}", isinstance(error, ValueError)) from None
+        final = isinstance(error, ValueError) and not isinstance(error, OSError)
+        raise NotDone(f"{reason}" or type(error).__name__, final) from None
     try:
         found = json.loads(text)
     except ValueError:

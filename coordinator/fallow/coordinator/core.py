@@ -232,7 +232,12 @@ class Core:
             case Nodes():
                 nodes = sorted(world.nodes.values(), key=lambda node: node.name)
                 shown = [status.node_status(world, node, now) for node in nodes]
-                world.send(Answer(event.reply, NodesReply(tuple(shown))))
+                world.send(
+                    Answer(
+                        event.reply,
+                        NodesReply(tuple(shown), now.wall, world.version, world.address),
+                    )
+                )
             case Status():
                 world.send(Answer(event.reply, _or_failed(lambda: self._status(body, now))))
 

@@ -61,6 +61,7 @@ from fallow.shared.keys import load_or_make_keys
 from fallow.shared.loop import Loop
 from fallow.shared.messages import Input
 from fallow.shared.moments import Moment
+from fallow.shared.release import installed_version
 from fallow.shared.transfer import DATA_LIMITS, DataServer
 from fallow.shared.transport import (
     AllowList,
@@ -108,6 +109,7 @@ class Server:
             self._core, self._store, self._blobs, self._outbox.tell, self._outbox.answer
         )
         self._core.world.ways = settings.ways
+        self._core.world.version = installed_version()
         self._watching = Watching(self._core, self._store, self._outbox.answer)
         self._notifying = Notifying(
             self._outbox.save, self._couriers.send, self._outbox.tell, self._name_of
@@ -129,6 +131,7 @@ class Server:
         with Wire() as wire:
             wire.allow(self._allowed)
             control, data = self._bind(wire)
+            self._core.world.address = control.address
             local = addresses.make_local_addresses(self._settings.data_dir)
             local_control = wire.serve_local(local[0], Limits())
             data_server = DataServer(
@@ -380,8 +383,6 @@ class Server:
         needed = sweeping.needed(self._store, self._blobs, batches)
         builds = (build for node in world.nodes.values() for build in node.builds.values())
         needed |= {build.log for build in builds if build.log is not None}
-        for checkpoint in world.checkpoints.values():
-            needed |= {checkpoint.manifest, *(each.hash for each in checkpoint.files)}
         sweeping.free(self._blobs, self._unneeded, needed)
         self._unneeded = set()
         if daily:

@@ -64,6 +64,8 @@ class LiveBatch:
         self.jobs: list[JobRecord] = []
         self.shown: list[JobStateName] = []
         self.tally: dict[JobStateName, int] = {}
+        # How it stands with what it follows: why that is broken, what of it is left.
+        self.stand: tuple[str | None, tuple[str, ...]] | None = None
         self.queue = Queue()
         self._waits: dict[Kind, float] = {}  # boot-clock seconds since when each kind waits
         self.active: set[int] = set()
@@ -153,6 +155,8 @@ class World:
         self.checkpoints: dict[JobId, CheckpointRecord] = {}
         self.alarms = Alarms()
         self.ways = Ways()
+        self.version = ""
+        self.address = ""
         self.plan_wanted = True
         # Which batches follow another, by the reference of that; and those with news for them.
         self.followers: dict[str, set[str]] = {}

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from fallow.shared.messages import Resources
+from fallow.shared.release import installed_version
 from fallow.shared.work import gpu_tools, ground, machine
 from fallow.shared.work.gpus import Gpu
 from fallow.shared.work.sandbox import SandboxAbility
@@ -51,7 +52,9 @@ def settings_of(
     check_offer(offer, computer(data_dir), name)
     cores, memory = machine.physical_cores(), machine.total_memory()
     share = offer.memory * memory if offer.memory <= 1 else offer.memory
-    known = machine.capabilities() if offer.capabilities is None else offer.capabilities
+    known = machine.capabilities()
+    if offer.capabilities is not None:
+        known = machine.true_ones(offer.capabilities)
     cards = len(gpus(offer))
     if cards and "gpu" not in known:
         known = (*known, "gpu")
@@ -64,7 +67,7 @@ def settings_of(
     return Settings(
         host=machine.host_name(),
         boot_id=boot,
-        version=machine.installed_version(),
+        version=installed_version(),
         resources=Resources(
             cpus=min(cores, offer.cpus or cores),
             memory=int(min(share, memory)),

@@ -31,7 +31,7 @@ from fallow.shared.messages import (
 if TYPE_CHECKING:
     from fallow.coordinator.report import page
 
-_PAGE = 10_000  # events in one answer
+_PAGE = 4_000  # events in one answer: between two, the coordinator answers others
 _DAYS = 7 * 86400.0
 _FAILURES = 40  # whose last words are asked for
 _LINES, _BYTES = 12, 4096

@@ -107,7 +107,12 @@ class NodeStatus(Struct, frozen=True):
 
 
 class NodesReply(Struct, frozen=True, tag="nodes_reply"):
+    """All workstations; and of the coordinator the time by its clock, its release, its address."""
+
     nodes: tuple[NodeStatus, ...]
+    now: float = 0.0
+    version: str = ""
+    address: str = ""
 
 
 class Obstacle(Struct, frozen=True):

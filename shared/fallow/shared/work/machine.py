@@ -6,7 +6,6 @@ Not what its owner offers (`config` says that) and nothing that changes by the s
 import os
 import platform
 import shutil
-import sys
 from pathlib import Path
 
 from fallow.shared.ids import name_problem
@@ -58,7 +57,14 @@ def free_disk(folder: Path) -> int:
 def capabilities() -> tuple[str, ...]:
     """Which of the programs that batches commonly ask for are installed here."""
     found = tuple(name for name in KNOWN_PROGRAMS if shutil.which(name))
-    return (*found, container.CAPABILITY) if container.find() is not None else found
+    return true_ones((*found, container.CAPABILITY))
+
+
+def true_ones(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The same without `apptainer` where nothing can run an image: its jobs would all fail."""
+    if container.CAPABILITY not in words or container.find() is not None:
+        return words
+    return tuple(word for word in words if word != container.CAPABILITY)
 
 
 def host_name() -> str:
@@ -70,11 +76,3 @@ def own_name() -> str:
     """The first part of that, where it can be a name among ours."""
     name = host_name().partition(".")[0]
     return name if name_problem(name) is None else "workstation"
-
-
-def installed_version() -> str:
-    """Fallow's version; read off a folder's name, since importlib.metadata costs a megabyte."""
-    for place in sys.path:
-        for found in Path(place).glob("fallow-*.dist-info"):
-            return found.name.removeprefix("fallow-").removesuffix(".dist-info")
-    return "unknown"
