@@ -45,21 +45,28 @@ def settle(world: World, now: Moment) -> None:
         ref = next(iter(world.news))
         del world.news[ref]
         for uid in sorted(world.followers.get(ref, ())):
-            look(world, world.batches[uid], now)
+            batch = world.batches[uid]
+            # Most ends of one job of many change nothing here.
+            if batch.stand != _stand(world, batch):
+                look(world, batch, now)
 
 
 def look(world: World, batch: LiveBatch, now: Moment) -> None:
     """Start, hold or let wait those jobs of the batch that wait for others."""
+    why, left = batch.stand = _stand(world, batch)
     if not batch.tally.get("waiting") and not batch.tally.get("held"):
         return
-    after = batch.record.after
-    why, left = broken(world, after), unmet(world, after)
     event = jobs.Hold(why, "after") if why is not None else jobs.Unmet(left)
     # The last one first: each then joins the queue at the end where that is quick.
     for job in batch.jobs[::-1]:
         state = job.state
         if type(state) is Waiting or (why is None and type(state) is Held and state.by == "after"):
             happen_to_job(world, job, event, now)
+
+
+def _stand(world: World, batch: LiveBatch) -> tuple[str | None, tuple[str, ...]]:
+    after = batch.record.after
+    return broken(world, after), unmet(world, after)
 
 
 def _left(world: World, ref: str) -> int | None:
