@@ -17,7 +17,7 @@ from fallow.coordinator.local_words import Fact, Interrupted, Summary
 from fallow.shared.batch import Batch
 from fallow.shared.inputs import Gathered
 from fallow.shared.sweep import Expansion
-from fallow.shared.work import gpu_tools, machine
+from fallow.shared.work import container, gpu_tools, machine
 from fallow.shared.work.gpus import Gpu
 
 
@@ -35,6 +35,8 @@ def gpus_here() -> tuple[Gpu, ...]:
 
 def notes_here(batch: Batch, expansion: Expansion) -> list[str]:
     """What of the batch does not hold here; FallowError where it cannot run at all."""
+    if batch.apptainer is not None:
+        container.find_or_refuse()
     return notes(batch, map(expansion.resources, range(len(expansion))), room_here())
 
 

@@ -28,7 +28,7 @@ class Finding(Struct, frozen=True):
 
 def examine(data_dir: Path) -> list[Finding]:
     """Look at everything there is to look at; takes at most some seconds."""
-    found = [_configuration(data_dir), _sandbox(data_dir), _membership(data_dir)]
+    found = [_configuration(data_dir), _sandbox(data_dir), _containers(), _membership(data_dir)]
     try:
         with LocalClient(data_dir) as client:
             status = client.status()
@@ -83,6 +83,15 @@ def _sandbox(data_dir: Path) -> Finding:
         f"no job runs here: {ability.why}",
         'install bubblewrap, or write sandbox = "none" under [jobs] in agent.toml',
     )
+
+
+def _containers() -> Finding:
+    from fallow.shared.work import container
+
+    runtime = container.find()
+    if runtime is None:
+        return Finding("containers", True, "none run here: there is no apptainer or singularity")
+    return Finding("containers", True, f"{runtime.program} runs them")
 
 
 def _membership(data_dir: Path) -> Finding:

@@ -48,6 +48,18 @@ def find(path: str | None = None) -> Runtime | None:
     return None
 
 
+def find_or_refuse() -> Runtime:
+    """The same; FallowError where there is none."""
+    runtime = find()
+    if runtime is None:
+        raise FallowError(
+            "this computer has neither apptainer nor singularity",
+            "one of them is needed to run an image",
+            "install apptainer",
+        )
+    return runtime
+
+
 def image_in(scratch: Path) -> Path:
     """Where a run has its image: beside its work folder, where its job does not see it."""
     return scratch / _IMAGE
@@ -123,6 +135,8 @@ def variables(
     found: dict[str, str] = {}
     if hidden:
         found |= {"CONTAIN": "true", "WORKDIR": str(scratch)}
+        if os.geteuid() == 0:
+            found["NO_PRIVS"] = "true"
     if not network:
         found |= {"NET": "true", "NETWORK": "none"}
     if amd:

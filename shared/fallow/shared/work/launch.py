@@ -69,15 +69,9 @@ def order_of(
 def _container(
     job: JobSpec, action: Container, plan: SandboxPlan, settings: Jobs, installed: Sequence[Gpu]
 ) -> tuple[tuple[str, ...], dict[str, str], Callable[[str], str]]:
-    runtime = container.find()
     if plan.contained:
         raise FallowError("only a job can be a container, not a build")
-    if runtime is None:
-        raise FallowError(
-            "this computer has neither apptainer nor singularity",
-            "one of them is needed to run an image",
-            "install apptainer",
-        )
+    runtime = container.find_or_refuse()
     hidden = settings.sandbox != "none"
     container.check_mounts(action, settings.read_only, hidden)
     vendors = {each.vendor for each in installed}
