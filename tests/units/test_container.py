@@ -1,5 +1,6 @@
 """How an image is run: the words, what is bound, what is told, and which places are refused."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from fallow.shared.batch import Checkpoint
 from fallow.shared.errors import FallowError
 from fallow.shared.messages import Container, JobSpec, Mount
-from fallow.shared.work import container
+from fallow.shared.work import container, machine
 from fallow.shared.work.container import Runtime
 from fallow.shared.work.staging import make_work_folder
 
@@ -71,6 +72,7 @@ def test_the_program_is_told_what_its_job_may_see(program: str, begin: str) -> N
         f"{begin}_NETWORK": "none",
         f"{begin}_ROCM": "true",
         f"{begin}ENV_LD_PRELOAD": "x",
+        **({f"{begin}_NO_PRIVS": "true"} if os.geteuid() == 0 else {}),
     }
     assert container.variables(runtime, scratch, {}, hidden=False, network=True) == {}
 
@@ -112,3 +114,19 @@ def test_the_program_is_found_by_either_name(tmp_path: Path) -> None:
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
         assert container.find(str(tmp_path)) == Runtime(str(tmp_path / name))
+
+
+def test_what_has_no_program_for_images_does_not_offer_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("gcc", "apptainer", "gpu")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if container.find() is None:
+        assert machine.true_ones(words) == ("gcc", "gpu")
+        with pytest.raises(FallowError, match="neither apptainer nor singularity"):
+            container.find_or_refuse()
+    (tmp_path / "singularity").write_text("#!/bin/sh\n")
+    (tmp_path / "singularity").chmod(0o755)
+    assert machine.true_ones(words) == words
+    assert machine.true_ones(("gcc",)) == ("gcc",)
+    assert "apptainer" in machine.capabilities()
