@@ -218,6 +218,14 @@ def test_nobody_without_a_session_here_can_say_that_somebody_types(system: Compu
     assert said == {OTHER: False, 0: True}
 
 
+def test_doctor_tells_of_the_agent_that_runs(system: Computer) -> None:
+    told = json.loads(system.verb(OTHER, "doctor", "--json").stdout)
+    found = {each["name"]: each["text"] for each in told["findings"]}
+    assert found["configuration"].endswith("data/agent.toml"), "not what this user's own would be"
+    assert f"process {system.agents[0].pid} " in found["agent"]
+    assert "not pause it" in found["rights"]
+
+
 def test_a_second_agent_says_who_has_this_computer(system: Computer) -> None:
     second = system.start(OTHER)
     assert second.wait(30) == 1

@@ -81,6 +81,18 @@ def test_no_token(tmp_path: Path, capsys: pytest.CaptureFixture[str], token: str
     assert "copy the whole line" in capsys.readouterr().err
 
 
+def test_doctor_knows_an_offer_that_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "agent.toml").write_text("[offer]\ncpus = 4096\n")
+    run(["doctor", "--json", "--data-dir", str(tmp_path)])
+    told = json.loads(capsys.readouterr().out)
+    found = {each["name"]: each for each in told["findings"]}
+    assert "more than this computer has" in found["configuration"]["text"]
+    assert run(["agent", "--data-dir", str(tmp_path)]) == 1
+    assert "4096 cores are offered" in capsys.readouterr().err
+
+
 def test_doctor_without_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--json", "--data-dir", str(tmp_path)]) == 1
     told = json.loads(capsys.readouterr().out)

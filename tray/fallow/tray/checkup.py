@@ -12,7 +12,7 @@ from msgspec import Struct
 from fallow.shared import units
 from fallow.shared.errors import FallowError, Unreachable
 from fallow.tray import config
-from fallow.tray.local import LocalClient
+from fallow.tray.local import AskConfig, ConfigIs, LocalClient
 from fallow.tray.membership import load_membership
 from fallow.tray.status import AgentStatus, PausingStatus, SensorStatus
 
@@ -28,14 +28,25 @@ class Finding(Struct, frozen=True):
 
 def examine(data_dir: Path) -> list[Finding]:
     """Look at everything there is to look at; takes at most some seconds."""
-    found = [_configuration(data_dir), _sandbox(data_dir), _containers(), _membership(data_dir)]
     try:
         with LocalClient(data_dir) as client:
             status = client.status()
+            rules, sandbox = _rules_of(client)
     except (Unreachable, FallowError) as error:
+        rules, sandbox = _rules_in(data_dir / "agent.toml", data_dir)
+        found = [rules, _sandbox(sandbox), _containers(), _membership(data_dir)]
         return [*found, Finding("agent", False, str(error.title), error.hint)]
-    found.append(Finding("agent", True, f"process {status.pid} in {data_dir}"))
-    return [*found, *pausing_findings(status.pausing), _connection(status), *_sensors(status)]
+    return [
+        rules,
+        _sandbox(sandbox),
+        _containers(),
+        _coordinator(status),
+        Finding("agent", True, f"process {status.pid} on {status.host}"),
+        *_rights(status),
+        *pausing_findings(status.pausing),
+        _connection(status),
+        *_sensors(status),
+    ]
 
 
 def as_json(findings: list[Finding]) -> str:
@@ -54,23 +65,50 @@ def in_words(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _configuration(data_dir: Path) -> Finding:
-    path = data_dir / "agent.toml"
+def _rules_of(client: LocalClient) -> tuple[Finding, str]:
+    """What the agent that runs goes by, which may be somebody else's; and the sandbox it wants."""
     try:
-        config.load(path)
+        rules = client.ask(AskConfig())
     except FallowError as error:
-        return Finding("configuration", False, f"{error.title} {error.detail}", error.hint)
-    text = str(path) if path.exists() else "all defaults"
-    return Finding("configuration", True, text)
+        return _wrong_rules(error), "auto"
+    assert isinstance(rules, ConfigIs)
+    return Finding("configuration", True, rules.path), str(rules.values["jobs"]["sandbox"])
 
 
-def _sandbox(data_dir: Path) -> Finding:
+def _rules_in(file: Path, data_dir: Path) -> tuple[Finding, str]:
+    """What an agent would go by that was started now."""
+    from fallow.tray.offering import computer
+
+    try:
+        rules = config.load(file)
+        config.check_offer(rules.offer, computer(data_dir), str(file))
+    except FallowError as error:
+        return _wrong_rules(error), "auto"
+    text = str(file) if file.exists() else "all defaults"
+    return Finding("configuration", True, text), rules.jobs.sandbox
+
+
+def _wrong_rules(error: FallowError) -> Finding:
+    return Finding("configuration", False, f"{error.title} {error.detail}", error.hint)
+
+
+def _rights(status: AgentStatus) -> list[Finding]:
+    if status.may_change:
+        return []
+    text = "you may look at this computer's agent, but not pause it: you have no session here"
+    return [Finding("rights", True, text)]
+
+
+def _coordinator(status: AgentStatus) -> Finding:
+    if status.connection == "unjoined":
+        return Finding("coordinator", False, "none joined yet", "tray join TOKEN")
+    name = f", joined as {status.coordinator.name}" if status.coordinator.name else ""
+    return Finding("coordinator", True, f"{status.coordinator.address}{name}")
+
+
+def _sandbox(wish: str) -> Finding:
     from fallow.shared.work.sandbox import probe
 
-    try:
-        wish = config.load(data_dir / "agent.toml").jobs.sandbox
-    except FallowError:
-        wish = "auto"
     ability = probe()
     if ability.kind == "bubblewrap":
         how = "run in it" if wish != "none" else "see this computer's files, as agent.toml says"

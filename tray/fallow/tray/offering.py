@@ -22,7 +22,7 @@ def computer(data_dir: Path) -> Computer:
     return Computer(
         threads=max(os.cpu_count() or 1, machine.physical_cores()),
         memory=machine.total_memory(),
-        disk=shutil.disk_usage(data_dir).total,
+        disk=shutil.disk_usage(_existing(data_dir)).total,
         gpus=len(_found_gpus()) or None,
     )
 
@@ -81,3 +81,8 @@ def settings_of(
         unable=unable,
         max_pause=config.jobs.max_pause,
     )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next((each for each in (folder, *folder.parents) if each.exists()), folder)
