@@ -19,7 +19,7 @@ KEY_DOCS: Final[dict[str, dict[str, str]]] = {
         "checkpoint": "How a job saves itself before it is moved; without it, it starts anew.",
         "on_lost": "When a job of a silent workstation is started elsewhere.",
         "priority": "Which of your own batches go first: low, normal (default) or high.",
-        "after": "Earlier batches ([NAMESPACE:]BATCH, or /JOB of one) that must have succeeded first.",
+        "after": "Earlier batches, or jobs ([NAMESPACE:]BATCH[/JOB]), that must have succeeded.",
         "notify": 'Who is told of the end: desktop, "matrix:@user:server" or a webhook\'s address.',
         "slurm": "Options of sbatch, for an export to SLURM only; passed on as they are.",
         "network": "Whether the jobs may use the network; true by default.",
