@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from fakes import AWAY, GIB, sweep_batch
 from fallow.coordinator.events import Caller, NodeJoined
+from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.records import Active, Done, Ended
-from fallow.coordinator.world import LiveBatch
 from fallow.shared.batch import Checkpoint, OnFailure, OnLost
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import (

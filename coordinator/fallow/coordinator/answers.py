@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from fallow.coordinator.core import Core
+from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.manifests import ATTEMPTS
 from fallow.coordinator.records import (
     AttemptRecord,
@@ -23,7 +24,6 @@ from fallow.coordinator.records import (
 from fallow.coordinator.results import build_output_name
 from fallow.coordinator.status import job_status
 from fallow.coordinator.store import Store
-from fallow.coordinator.world import LiveBatch
 from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import Refused, UsageError
 from fallow.shared.ids import JobId

@@ -8,10 +8,11 @@ import re
 
 from fallow.coordinator import following, telling
 from fallow.coordinator.events import Answer, Submission
+from fallow.coordinator.live_batch import group_of, kind_of_job
 from fallow.coordinator.plan import Group, Seat, unfit
 from fallow.coordinator.queue import Kind
 from fallow.coordinator.records import BatchRecord, JobRecord, Queued, Waiting
-from fallow.coordinator.world import World, group_of, kind_of_job
+from fallow.coordinator.world import World
 from fallow.shared.checks import check
 from fallow.shared.errors import BatchError, FallowError, Refused
 from fallow.shared.ids import JobId

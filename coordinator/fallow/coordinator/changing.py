@@ -15,10 +15,11 @@ from fallow.coordinator import following, lookup
 from fallow.coordinator import job as jobs
 from fallow.coordinator.asking import failed
 from fallow.coordinator.events import Answer, Caller, Change, RemoveTree
+from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.lives import happen, happen_to_job, kill, stop
 from fallow.coordinator.node import Workstation
 from fallow.coordinator.records import Active, Done, Held, JobRecord, Queued, Stopping
-from fallow.coordinator.world import LiveBatch, World
+from fallow.coordinator.world import World
 from fallow.shared import messages as said
 from fallow.shared.errors import FallowError, Refused
 from fallow.shared.moments import Moment
@@ -43,7 +44,7 @@ def _change(world: World, caller: Caller, body: Change, now: Moment) -> str:
         case said.Undrain(name):
             return _undrain(world, _node(world, name), caller, now)
     batch, job = lookup.find(world, body.ref)
-    _check_owner(batch, caller, type(body).__name__.lower())
+    check_owner(batch, caller, type(body).__name__.lower())
     match body:
         case said.Kill():
             return _kill(world, batch, job, caller, now)
@@ -59,7 +60,7 @@ def _change(world: World, caller: Caller, body: Change, now: Moment) -> str:
             assert_never(body)
 
 
-def _check_owner(batch: LiveBatch, caller: Caller, verb: str) -> None:
+def check_owner(batch: LiveBatch, caller: Caller, verb: str) -> None:
     if caller.role != "admin" and caller.name != batch.record.owner:
         raise Refused(
             f"Batch {batch.ref()} belongs to {batch.record.owner}",

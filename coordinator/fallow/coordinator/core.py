@@ -38,6 +38,7 @@ from fallow.coordinator.events import (
     Submission,
     ToNode,
 )
+from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.lives import (
     happen,
     is_committing,
@@ -53,7 +54,7 @@ from fallow.coordinator.records import (
     NodeRecord,
     Stopping,
 )
-from fallow.coordinator.world import LiveBatch, World
+from fallow.coordinator.world import World
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import (

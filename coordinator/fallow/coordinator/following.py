@@ -6,9 +6,10 @@ before it, so nothing ever waits in a circle.
 
 from fallow.coordinator import job as jobs
 from fallow.coordinator import lookup
+from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.lives import happen_to_job
 from fallow.coordinator.records import Done, Held, Waiting
-from fallow.coordinator.world import LiveBatch, World
+from fallow.coordinator.world import World
 from fallow.shared.errors import FallowError
 from fallow.shared.moments import Moment
 

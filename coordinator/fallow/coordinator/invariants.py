@@ -6,8 +6,9 @@ Not run in production: the tests ask after each story and each step of the model
 from collections import Counter
 
 from fallow.coordinator.attempt import is_over, takes_room
+from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.records import Active, Done, Ended, JobRecord, Queued
-from fallow.coordinator.world import LiveBatch, World
+from fallow.coordinator.world import World
 
 
 def violations(world: World) -> list[str]:

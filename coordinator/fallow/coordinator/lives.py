@@ -18,6 +18,7 @@ from fallow.coordinator.attempt import (
     takes_room,
 )
 from fallow.coordinator.events import Commit, DropOutputs, KeepCheckpoint, Tell, ToNode
+from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.node import Workstation
 from fallow.coordinator.records import (
     AttemptRecord,
@@ -31,7 +32,7 @@ from fallow.coordinator.records import (
     Stopping,
 )
 from fallow.coordinator.status import batch_state
-from fallow.coordinator.world import LiveBatch, World
+from fallow.coordinator.world import World
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Accepted, Assign, JobSpec, RunReport, Withdraw
 from fallow.shared.moments import Deadline, Moment

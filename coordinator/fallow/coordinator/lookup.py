@@ -5,8 +5,9 @@ Not the reading of the words themselves (`fallow.shared.ids.parse_ref`).
 
 from difflib import get_close_matches
 
+from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.records import JobRecord
-from fallow.coordinator.world import LiveBatch, World
+from fallow.coordinator.world import World
 from fallow.shared.errors import Refused, UsageError
 from fallow.shared.ids import Ref, parse_ref
 

@@ -7,6 +7,7 @@ per job; reasons come from the planner's own ladder.
 from collections.abc import Callable
 
 from fallow.coordinator import eta
+from fallow.coordinator.live_batch import LiveBatch, group_of
 from fallow.coordinator.node import Workstation
 from fallow.coordinator.plan import Group, Seat, explain
 from fallow.coordinator.records import (
@@ -21,7 +22,7 @@ from fallow.coordinator.records import (
     Stopping,
     Waiting,
 )
-from fallow.coordinator.world import LiveBatch, World, group_of
+from fallow.coordinator.world import World
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import BatchStatus, JobStateName, JobStatus, NodeStatus, RunReport
 from fallow.shared.moments import Moment

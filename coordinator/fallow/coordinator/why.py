@@ -9,6 +9,7 @@ from bisect import bisect_left
 from fallow.coordinator import following, lookup
 from fallow.coordinator import status as shown
 from fallow.coordinator.fixes import Fix, distance, fix, quoted
+from fallow.coordinator.live_batch import LiveBatch, group_of
 from fallow.coordinator.plan import Group, Seat, explain
 from fallow.coordinator.records import (
     Active,
@@ -20,7 +21,7 @@ from fallow.coordinator.records import (
     Queued,
     Waiting,
 )
-from fallow.coordinator.world import LiveBatch, World, group_of
+from fallow.coordinator.world import World
 from fallow.shared.messages import JobStateName, Obstacle, WhyReply
 from fallow.shared.moments import Moment
 from fallow.shared.runs import Reason
