@@ -23,7 +23,16 @@ from fallow.shared.messages import (
     WhyReply,
 )
 from fallow.shared.messages import Resources as Offer
-from fallow.shared.runs import Crashed, Declined, Exited, Finished, Reason, Running, Verdict
+from fallow.shared.runs import (
+    Crashed,
+    Declined,
+    Exited,
+    Finished,
+    Reason,
+    Running,
+    Stopped,
+    Verdict,
+)
 
 ADMIN = Caller("root", "admin")
 BOB = Caller("bob", "submitter")
@@ -431,6 +440,14 @@ def test_what_is_over(office: FakeCoordinator, desk: ScriptedAgent) -> None:
     office.ask(Retry("sweep"))
     assert office.shown("sweep")[1] == "staging"
     assert isinstance(office.ask(Why("nothing")), Failed)
+
+
+def test_it_ran_for_too_long(office: FakeCoordinator, desk: ScriptedAgent) -> None:
+    office.submit(batch())
+    desk.read()
+    desk.finish(Stopped("run_time"))
+    said = why(office)
+    assert (said.state, said.text) == ("failed", "run_time: it ran for longer than its limit")
 
 
 def test_lost_jobs_say_that_they_start_again(office: FakeCoordinator, desk: ScriptedAgent) -> None:

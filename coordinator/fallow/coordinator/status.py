@@ -182,6 +182,8 @@ def failure_text(record: AttemptRecord) -> str | None:
     """How a failed attempt ended, in words."""
     if type(record.state) is Ended and record.state.text:
         return record.state.text
+    if record.exit == Stopped("run_time"):
+        return "run_time: it ran for longer than its limit"
     return f"ended with {exit_text(record.exit)}" if record.exit is not None else None
 
 

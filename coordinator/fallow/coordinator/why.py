@@ -245,5 +245,10 @@ def _done(world: World, batch: LiveBatch, job: JobRecord, done: Done) -> tuple[s
         return "it has succeeded", Fix("fetch its results", f"coordinator pull {ref}")
     record = shown.current_attempt(world, job)
     ended = shown.failure_text(record) if record is not None else None
-    text = f"it {'was killed' if done.outcome == 'killed' else ended or 'failed'}"
+    if done.outcome == "killed":
+        text = "it was killed"
+    elif ended is not None and ended.startswith("ended"):
+        text = f"it {ended}"
+    else:
+        text = ended or "it failed"
     return text, Fix("look at what it wrote, then try it again", f"coordinator retry {ref}")
