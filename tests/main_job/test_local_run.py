@@ -3,6 +3,7 @@
 Not how it compares with a submitted run: that is test_run_like_submitted.py.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -12,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from fallow.shared.work import procfs
+from fallow.shared.work import processes, procfs
 from main_job.conftest import SCRIPT, Account
-from main_job.workstation import WITHOUT_BUBBLEWRAP
+from main_job.workstation import WITHOUT_BUBBLEWRAP, ticks
 from waiting import wait_until
 
 
@@ -56,6 +57,25 @@ class Here:
             return len(found) >= number or process.poll() is not None
 
         wait_until(enough, 60, f"{number} results")
+
+    def wait_for_folder(self) -> Path:
+        """Where the one job puts its results, once it is there."""
+
+        def found() -> list[Path]:
+            return list(self.cache.glob("*/runs/*/work/distribute_save"))
+
+        return wait_until(found, 40, "the job's folder")[0]
+
+    def ticks(self) -> int:
+        """Processor time that the processes of the job have used, in clock ticks."""
+        found = 0
+        for noted in self.cache.glob("*/runs/*/status.wrapper"):
+            identity = processes.find(noted.with_name("status"))
+            handle = identity and processes.adopt(identity, noted.with_name("status"))
+            if handle:
+                found += ticks(set(handle.containment.members()))
+                handle.close()
+        return found
 
     def left(self) -> list[Path]:
         return list(self.cache.iterdir()) if self.cache.exists() else []
@@ -184,6 +204,49 @@ def test_a_signal_leaves_nothing_running(here: Here, number: signal.Signals) -> 
     assert "the same command goes on from here" in err
     here.write(jobs("echo done", "echo now"))
     assert here.run()["unchanged"] == 1
+
+
+def test_who_is_not_to_hear_of_a_hangup_does_not(here: Here) -> None:
+    here.write(jobs("while ! test -e distribute_save/go; do sleep 0.05; done"))
+    line = f"trap '' HUP; exec '{SCRIPT}' run '{here.file}' --output '{here.out}'"
+    env = {**os.environ, "XDG_CACHE_HOME": str(here.folder / "person" / "cache")}
+    process = subprocess.Popen(["/bin/sh", "-c", line], env=env)
+    try:
+        save = here.wait_for_folder()
+        process.send_signal(signal.SIGHUP)
+        (save / "go").touch()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_it_stands_still_with_its_jobs(here: Here) -> None:
+    """As Ctrl-Z has it, and `fg`."""
+    here.write(jobs("while ! test -e distribute_save/go; do :; done"))
+    process = here.start()
+    try:
+        save = here.wait_for_folder()
+        wait_until(lambda: here.ticks() > 0, 40, "the job to work")
+        process.send_signal(signal.SIGTSTP)
+        wait_until(lambda: stopped(process.pid), 40, "the command to stand still")
+        before = here.ticks()
+        (save / "go").touch()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        assert here.ticks() == before
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(30) == 0
+        assert here.attempt("j0")["paused_seconds"] >= 0.4
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def stopped(pid: int) -> bool:
+    stat = procfs.read_stat(pid)
+    return stat is not None and stat.state == "T"
 
 
 def test_after_a_kill_the_next_call_cleans_up(here: Here) -> None:

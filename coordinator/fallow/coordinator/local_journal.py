@@ -6,6 +6,7 @@ is run, with which environment and inputs; on how many processors does not matte
     <output>/.fallow-run/<namespace>/<batch>.jsonl    one line per success, the last one counts
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from msgspec import Struct
 from fallow.coordinator.deposits import RECORD
 from fallow.coordinator.manifests import ATTEMPTS
 from fallow.shared.errors import FallowError
+from fallow.shared.messages import JobSpec
 from fallow.shared.work.trees import remove_tree
 
 FOLDER = ".fallow-run"
@@ -120,6 +122,12 @@ class Journal:
             return msgspec.json.decode((self._results / job / RECORD).read_bytes(), type=_Shown)
         except (OSError, msgspec.MsgspecError):
             return None
+
+
+def digest_of(job: JobSpec) -> str:
+    """What the job is made of, whatever it may use of a computer and however long it may run."""
+    made_of = (job.action, job.build, job.env, job.shared, job.inputs, job.network)
+    return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()
 
 
 def put_back(staging: Path, uid: str, batch: Path) -> None:

@@ -158,3 +158,14 @@ class Outcomes:
 
 def _is_success(exit: Exit) -> bool:
     return isinstance(exit, Exited) and exit.code == 0
+
+
+def unfinished(build: builds.Build) -> bool:
+    """Whether more is to come of a build: its end, or what it said."""
+    match build.state:
+        case builds.Working():
+            return True
+        case builds.Built(stored=stored) | builds.Failed(stored=stored):
+            return not stored
+        case _:
+            return False

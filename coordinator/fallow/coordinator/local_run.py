@@ -5,8 +5,8 @@ their tree. Opposite: `server` and an agent together; what is between those two 
 """
 
 import contextlib
-import hashlib
 import logging
+import os
 import signal
 import threading
 from collections import deque
@@ -14,13 +14,12 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TypeAlias
 
-import msgspec
-
 from fallow.coordinator.archive import Broken, BuildOutputPut, Outcome
 from fallow.coordinator.deposits import Deposit, Deposited, Unusable
 from fallow.coordinator.local_carrier import LocalCarrier, Moved
 from fallow.coordinator.local_home import LocalHome
-from fallow.coordinator.local_outcomes import Outcomes
+from fallow.coordinator.local_journal import digest_of
+from fallow.coordinator.local_outcomes import Outcomes, unfinished
 from fallow.coordinator.local_queue import LocalQueue, Room, slot_for
 from fallow.coordinator.local_words import (
     Advanced,
@@ -43,7 +42,6 @@ from fallow.shared.jobspec import Specifications
 from fallow.shared.loop import Loop
 from fallow.shared.runs import Stopped
 from fallow.shared.sweep import Expansion
-from fallow.shared.work import build as builds
 from fallow.shared.work import ground, machine, orders, phases, run, run_words
 from fallow.shared.work.gpus import Gpu
 from fallow.shared.work.phases import Run
@@ -195,7 +193,10 @@ class LocalRun:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        with self._loop.hearing_signals(_ENDING_SIGNALS, self._loop.post):
+        # Whoever began us with one of them ignored, as nohup does, meant that.
+        wanted = (*_ENDING_SIGNALS, signal.SIGTSTP)
+        heard = [each for each in wanted if signal.getsignal(each) is not signal.SIG_IGN]
+        with self._loop.hearing_signals(heard, self._loop.post):
             yield
 
     # --- which jobs ---
@@ -205,9 +206,7 @@ class LocalRun:
         return journal.knows(job) and journal.holds(job, self._digest(index))
 
     def _digest(self, index: int) -> str:
-        spec = self._specs.job(index, "", 1, None)
-        made_of = (spec.action, spec.build, spec.env, spec.shared, spec.inputs, spec.network)
-        return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()
+        return digest_of(self._specs.job(index, "", 1, None))
 
     def _start_jobs(self) -> None:
         if self._signal is not None:
@@ -230,6 +229,8 @@ class LocalRun:
 
     def _take(self, event: Posted) -> None:
         match event:
+            case signal.SIGTSTP:
+                self._stand_still()
             case int():
                 self._interrupt(event)
             case Deposited(deposit):
@@ -269,7 +270,7 @@ class LocalRun:
     def _is_over(self) -> bool:
         if self._work.runs or self._outcomes.pending:
             return False
-        if any(_unfinished(each.state) for each in self._work.builds.values()):
+        if any(unfinished(each) for each in self._work.builds.values()):
             return False
         return self._queue.over() or self._signal is not None
 
@@ -374,6 +375,13 @@ class LocalRun:
 
     # --- the end before its time ---
 
+    def _stand_still(self) -> None:
+        """Ctrl-Z: the jobs first, which are in sessions of their own; then this program."""
+        self._do(self._work.freeze(self._clock.now()))
+        os.kill(os.getpid(), signal.SIGSTOP)
+        # Only now does it go on: somebody has said `fg`.
+        self._do(self._work.thaw(self._clock.now()))
+
     def _interrupt(self, number: int) -> None:
         """End what runs; who says it twice does not wait for results that are being saved."""
         if self._signal is not None:
@@ -385,14 +393,3 @@ class LocalRun:
         for attempt in self._work.everything():
             if attempt not in self._work.runs or phases.needs_slot(self._work.runs[attempt]):
                 self._do(self._work.happened(attempt, run_words.Withdrawn("kill", 0.0), now))
-
-
-def _unfinished(state: builds.State) -> bool:
-    """Whether more is to come of a build: its end, or what it said."""
-    match state:
-        case builds.Working():
-            return True
-        case builds.Built(stored=stored) | builds.Failed(stored=stored):
-            return not stored
-        case _:
-            return False
