@@ -249,3 +249,20 @@ def test_a_batch_is_removed_with_its_name(
     results.remove_batch(made.UID, "ana", "sweep")
     assert not (tmp_path / "results/ana").exists()
     assert tree(tmp_path / "results") == {}
+
+
+def test_a_checkpoint_is_listed_to_be_placed_again(blobs: BlobStore, results: Results) -> None:
+    manifest = a_manifest(blobs, {"checkpoint/a": b"A", "tool": b""}, executable="tool")
+    first, second = results.checkpoint(manifest)
+    assert (first.path, first.size, first.executable) == ("checkpoint/a", 1, False)
+    assert (second.path, second.size, second.executable) == ("tool", 0, True)
+
+
+def test_a_checkpoint_that_no_message_could_name_is_none(
+    blobs: BlobStore, results: Results
+) -> None:
+    deep = "/".join(["d" * 200] * 4)
+    files = tuple(OutputFile(f"{deep}/{number}", made.HASH, 1) for number in range(40_000))
+    manifest = blobs.put_bytes(encode(Manifest(files)))
+    with pytest.raises(BadManifest, match="too many files"):
+        results.checkpoint(manifest)

@@ -33,11 +33,13 @@ from fallow.coordinator.deposits import (
 )
 from fallow.coordinator.laying import make_folders, place, sync, write
 from fallow.coordinator.manifests import ATTEMPTS, BadManifest, checked
-from fallow.shared.messages import Malformed, decode_manifest
-from fallow.shared.runs import Manifest, OutputFile
+from fallow.shared.messages import Input, Malformed, decode_manifest
+from fallow.shared.runs import Manifest
 
 _STAGING = ".staging"
 _LONGEST_MANIFEST = 256 << 20  # bytes: some two million files
+_LONGEST_CHECKPOINT = 32 << 20  # bytes: half of what one message may have
+_LISTED = 120  # bytes that each of its files takes there, besides its path
 # What a path is to blame for, not the disk: too long, or not for this file system.
 _FAULT_OF_NAMES = {
     errno.ENAMETOOLONG,
@@ -94,9 +96,12 @@ class Results:
                 raise BadManifest(f"{file.path!r} has {size} bytes, not {file.size}")
         return tuple(missing)
 
-    def listing(self, manifest: str) -> tuple[OutputFile, ...]:
-        """What a manifest that is here lists; BadManifest when it is no good."""
-        return self._read(manifest).files
+    def checkpoint(self, manifest: str) -> tuple[Input, ...]:
+        """What a manifest that is here lists, to be placed again; BadManifest if it cannot be."""
+        files = self._read(manifest).files
+        if sum(_LISTED + len(each.path) for each in files) > _LONGEST_CHECKPOINT:
+            raise BadManifest("its checkpoint has too many files to be told to a workstation")
+        return tuple(Input(each.path, each.hash, each.size, each.executable) for each in files)
 
     def commit(self, deposits: Sequence[Deposit]) -> list[Deposited | Unusable]:
         """Put these attempts' files in place, durably; doing it again changes nothing.

@@ -59,7 +59,6 @@ from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.keys import load_or_make_keys
 from fallow.shared.loop import Loop
-from fallow.shared.messages import Input
 from fallow.shared.moments import Moment
 from fallow.shared.release import installed_version
 from fallow.shared.transfer import DATA_LIMITS, DataServer
@@ -323,14 +322,13 @@ class Server:
     def _keep_checkpoint(self, attempt: AttemptId, manifest: str) -> None:
         try:
             missing = self._results.missing(manifest)
-            listed = self._results.listing(manifest) if not missing else ()
+            files = self._results.checkpoint(manifest) if not missing else ()
         except BadManifest as error:
             self._refuse_results(attempt, str(error))
             return
         if missing:
             self._handle(CommitIncomplete(attempt, missing))
             return
-        files = tuple(Input(each.path, each.hash, each.size, each.executable) for each in listed)
         self._handle(CheckpointKept(attempt, manifest, files))
 
     def _refuse_results(self, attempt: AttemptId, why: str) -> None:
