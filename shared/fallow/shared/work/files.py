@@ -12,10 +12,10 @@ A build's folder holds build.json, work/ while it is built, tree/ when it is, an
 Outputs wait in the spool, one store of blobs for all runs.
 """
 
-import contextlib
 import errno
 import logging
 import os
+import stat
 from pathlib import Path
 
 from fallow.shared.errors import FallowError
@@ -70,18 +70,24 @@ def left_little(folder: Path) -> bool:
 
 
 def read_progress(work: Path) -> str | None:
-    """What the job wrote to FALLOW_PROGRESS, None when it wrote nothing one can read."""
+    """The end of what the job wrote to FALLOW_PROGRESS, None when there is nothing to read."""
     try:
         descriptor = os.open(
             work / PROGRESS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         )
     except OSError:
         return None
-    with contextlib.closing(open(descriptor, "rb", buffering=0)) as file:
-        try:
-            return file.read(_LONGEST_PROGRESS).decode(errors="replace")
-        except OSError:
+    try:
+        # A job may have made anything of it: a folder, a pipe that nobody writes into.
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             return None
+        begin = max(found.st_size - _LONGEST_PROGRESS, 0)
+        return os.pread(descriptor, _LONGEST_PROGRESS, begin).decode(errors="replace")
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def tail(place: Path, offset: int, limit: int) -> tuple[bytes, int, int] | None:

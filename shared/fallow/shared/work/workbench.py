@@ -17,8 +17,8 @@ from fallow.shared.blobs import BlobStore
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import JobSpec, Tail, Tailed
-from fallow.shared.runs import Exit, Exited, Progress, Stopped
-from fallow.shared.work import checkpoint, files, run_words
+from fallow.shared.runs import Exit, Exited, Stopped
+from fallow.shared.work import checkpoint, files, progress, run_words
 from fallow.shared.work.build import is_build
 from fallow.shared.work.cores import Core
 from fallow.shared.work.deliveries import Deliveries
@@ -197,9 +197,9 @@ class Workbench:
             if text is None or text == self._progress.get(attempt):
                 continue
             self._progress[attempt] = text
-            progress = _progress(text)
-            if progress is not None:
-                self._tell(attempt, run_words.Progressed(progress))
+            said = progress.parse(text)
+            if said is not None:
+                self._tell(attempt, run_words.Progressed(said))
 
     def tail(self, question: Tail) -> Tailed:
         """The bytes of a run's output that were asked for."""
@@ -371,18 +371,6 @@ class Workbench:
         self._drop(attempt, None, folder)
         self._placed.discard(attempt)
         self._restored.discard(attempt)
-
-
-def _progress(text: str) -> Progress | None:
-    """`0.43` or `0.43 text`; anything else says nothing."""
-    share, _, words = text.strip().partition(" ")
-    try:
-        value = float(share)
-    except ValueError:
-        return None
-    if not 0.0 <= value <= 1.0:
-        return None
-    return Progress(value, words.strip()[:200])
 
 
 def _say(error: Exception) -> str:
