@@ -3,6 +3,7 @@
 import hashlib
 import os
 import queue
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Self
@@ -255,6 +256,32 @@ def test_a_paused_client_moves_no_bytes_and_goes_on_later(
     assert not coordinator.store.has(item.hash)
     desk.client.resume()
     desk.wait_for(Delivered(item.hash), Stored(wanted))
+
+
+def test_a_bound_on_the_bandwidth_holds_both_ways_and_may_be_lifted(
+    coordinator: Coordinator, desk: Desk, tmp_path: Path
+) -> None:
+    rate, size = 400_000, 600_000
+    up, down = random_file(tmp_path, size, "up"), random_file(tmp_path, size, "down")
+    coordinator.store.put_file(path_of(down))
+    # After a rest half a second's worth may go at once, and the last piece need not be waited for.
+    shortest = size / rate - 0.75 - 0.05
+    desk.client.limit(rate)
+    began = time.monotonic()
+    desk.client.upload(up.hash, size, up.path)
+    desk.wait_for(Delivered(up.hash), timeout=60)
+    assert time.monotonic() - began > shortest
+    began = time.monotonic()
+    desk.client.download(down.hash, size)
+    desk.wait_for(Stored(down.hash), timeout=60)
+    assert time.monotonic() - began > shortest
+    # At this rate it would take an hour.
+    huge = random_file(tmp_path, 40_000_000, "huge")
+    desk.client.limit(10_000)
+    desk.client.upload(huge.hash, huge.size, huge.path)
+    wait_until(lambda: not desk.told.empty(), 20, "the first bytes to go")
+    desk.client.limit(None)
+    desk.wait_for(Delivered(huge.hash), timeout=60)
 
 
 def test_what_is_cancelled_is_not_moved(
