@@ -26,7 +26,7 @@ from fallow.coordinator.world import World
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import BatchStatus, JobStateName, JobStatus, NodeStatus, RunReport
 from fallow.shared.moments import Moment
-from fallow.shared.runs import exit_text
+from fallow.shared.runs import Stopped, exit_text
 
 _MANY = 3
 _LIVE: tuple[JobStateName, ...] = ("staging", "building", "running", "collecting", "stopping")
