@@ -116,21 +116,21 @@ def lasting(seconds: float) -> str:
 
 def _countdown(status: AgentStatus, now: float) -> str:
     """When jobs go on, to the second, where that is known."""
-    if not status.reasons or status.reasons[0].until is None:
-        if status.lent_until is not None and status.lent_until > now:
-            return f"Lent while you work for another {lasting(status.lent_until - now)}."
+    if status.lent_until is not None and status.state != "paused":
+        return f"Lent while you work for another {lasting(status.lent_until - now)}."
+    if not status.reasons or status.state == "finishing":
         return ""
-    reason = status.reasons[0]
-    assert reason.until is not None
-    left = reason.until - now
-    if reason.kind == "lend":
-        return f"Lent while you work for another {lasting(left)}." if left > 0 else ""
+    ends = [reason.until for reason in status.reasons if reason.until is not None]
+    if len(ends) < len(status.reasons):
+        return ""
+    # All of them have to end first.
+    left = max(ends) - now
     what = "Jobs go on" if working(status) else "Jobs may come"
     if left <= 0:
         return f"{what} in a moment."
-    if reason.kind in {"input", "busy", "eject"}:
-        return f"{what} in {lasting(left)} if nobody touches keyboard or mouse."
-    return f"{what} in {lasting(left)}."
+    touched = any(reason.kind in {"input", "busy", "eject"} for reason in status.reasons)
+    unless = " if nobody touches keyboard or mouse" if touched else ""
+    return f"{what} in {lasting(left)}{unless}."
 
 
 def _reasons(status: AgentStatus, say: Say) -> tuple[str, ...]:
@@ -219,6 +219,7 @@ _SENSORS = {
     "logind": "Who is logged in",
     "terminals": "Terminals and remote logins",
     "inhibitors": "Films and calls",
+    "logind inhibitors": "What keeps the computer awake",
 }
 
 

@@ -19,6 +19,7 @@ from fallow.tray.ui.verb_buttons import VerbButtons
 from fallow.tray.view import Item, Menu, OpenWindow, Separator, verbs
 
 TICK_MS = 1000
+WIDTH = 480
 MOST_OF_SCREEN = 0.9
 
 
@@ -140,7 +141,7 @@ class Window(QtWidgets.QWidget):
     def _grow(self) -> None:
         """As high as all of it, while the screen has room; beyond that its middle is scrolled."""
         layout = self.layout()
-        if layout is None or not self.isVisible():
+        if layout is None:
             return
         self._middle.updateGeometry()
         layout.activate()
@@ -167,7 +168,8 @@ class Window(QtWidgets.QWidget):
         whole.addWidget(self._middle, 1)
         whole.addWidget(self._verbs)
         whole.addWidget(self._others)
-        self.setMinimumWidth(480)
+        self.setMinimumWidth(WIDTH)
+        self.resize(WIDTH, 0)
 
 
 class _Scrolled(QtWidgets.QScrollArea):
@@ -188,8 +190,8 @@ class _Scrolled(QtWidgets.QScrollArea):
         self.setWidget(inner)
 
     def sizeHint(self) -> QtCore.QSize:
-        wide = max(self.viewport().width(), 200)
-        return QtCore.QSize(wide, max(self._column.totalHeightForWidth(wide), 0))
+        high = self._column.totalHeightForWidth(self.viewport().width())
+        return QtCore.QSize(WIDTH - 40, max(high, 0))
 
     def minimumSizeHint(self) -> QtCore.QSize:
         return QtCore.QSize(200, 60)
