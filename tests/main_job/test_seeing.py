@@ -16,6 +16,7 @@ from fallow.shared.runs import Exited, Progress
 from main_job.conftest import Coordinator
 from main_job.scripted_agent import Result, ScriptedAgent
 from main_job.test_terminal import Terminal
+from main_job.workstation import Workstation
 from waiting import wait_until
 
 WriteBatch = Callable[..., Path]
@@ -186,3 +187,43 @@ def test_a_report_of_what_happened(
     nowhere = coordinator.verbs.run("report", "-o", "no/such/folder.html")
     assert nowhere.code == 1
     assert "cannot be written" in nowhere.err
+
+
+def test_a_real_job_is_followed_over_a_pause(
+    coordinator: Coordinator, batch_file: WriteBatch, new_workstation: Callable[..., Workstation]
+) -> None:
+    batch = batch_file(
+        """
+meta: {namespace: ana, batch_name: b}
+command:
+  run: 'echo one; echo "0.25 a quarter" > $FALLOW_PROGRESS; sleep 600'
+  jobs: [{name: j}]
+"""
+    )
+    workstation = new_workstation("ws1")
+    coordinator.verbs.ok("submit", batch)
+    following = coordinator.verbs.start("logs", "b/j", "--follow")
+    assert following.stdout is not None
+    assert following.stderr is not None
+    assert following.stdout.readline() == "one\n"
+
+    def job() -> dict[str, Any]:
+        found: dict[str, Any] = coordinator.verbs.json("status", "b")["batches"][0]["jobs"][0]
+        return found
+
+    wait_until(lambda: job()["progress"] == 0.25, 30, "its progress")
+    assert job()["progress_text"] == "a quarter"
+    assert job()["eta_seconds"] is not None
+    assert workstation.verb("pause").returncode == 0
+    said = ""
+    while "paused because" not in said:
+        said = following.stderr.readline()
+        assert said
+    assert "ws1" in said
+    # What it wrote before is still to be had while it stands still.
+    assert coordinator.verbs.ok("logs", "b/j").out == "one\n"
+    assert workstation.verb("resume").returncode == 0
+    assert following.stderr.readline() == "[running]\n"
+    coordinator.verbs.ok("kill", "b/j")
+    following.communicate(timeout=60)
+    assert following.returncode == 0
