@@ -51,6 +51,13 @@ def test_every_result_is_that_of_its_values(group: Group, tmp_path: Path) -> Non
         wanted = sweep_500.exact(zeta, omega)
         assert (peak, at) == pytest.approx(wanted, rel=0.002), job
         assert job.name == f"zeta{zeta:g}_omega{omega:g}"
+    page = tmp_path / "report.html"
+    group.coordinator.verbs.ok("report", "examples:oscillator", "-o", page)
+    text = page.read_text()
+    assert "small" in text
+    assert "large" in text
+    assert "500" in text
+    assert len(text) < 5_000_000
     # Each did its part, and no job ran twice.
     where = Counter(job.record["workstation"] for job in results.values())
     assert set(where) == {"small", "large"}

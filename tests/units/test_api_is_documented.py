@@ -1,5 +1,6 @@
 """Every public name of the Python API says what it is, and its types are all known."""
 
+import doctest
 import inspect
 import subprocess
 import sys
@@ -34,6 +35,12 @@ def test_its_methods_too(made: type) -> None:
         assert function.__doc__, f"{made.__name__}.{name}"
         hinted = set(inspect.signature(function).parameters) - {"self", "cls"}
         assert hinted | {"return"} <= set(function.__annotations__), name
+
+
+def test_the_examples_in_it_are_right() -> None:
+    found = doctest.testmod(batch)
+    assert found.attempted >= 1
+    assert found.failed == 0
 
 
 def test_making_a_batch_imports_neither_yaml_nor_sockets_nor_the_coordinator() -> None:

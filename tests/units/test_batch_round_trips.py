@@ -45,12 +45,22 @@ def test_python_to_yaml_and_back(batch: Batch) -> None:
     assert batch.check() == batch
 
 
-@pytest.mark.parametrize(
-    "path", sorted(Path(__file__).parents[2].glob("examples/**/*.yaml")), ids=lambda path: path.name
-)
-def test_the_examples(path: Path) -> None:
+TOP = Path(__file__).parents[2]
+WRITTEN = [
+    *TOP.glob("examples/**/*.yaml"),
+    *TOP.glob("tests/golden/good_batches/*.yaml"),
+    *TOP.glob("coordinator/fallow/coordinator/templates/*.yaml"),
+]
+
+
+@pytest.mark.parametrize("path", sorted(WRITTEN), ids=lambda path: path.name)
+def test_what_people_write(path: Path) -> None:
     batch = Batch.load(path)
-    assert Batch.loads(batch.to_yaml()) == batch
+    text = batch.to_yaml()
+    again = Batch.loads(text)
+    assert again == batch
+    assert again.to_yaml() == text
+    assert batch.check() == batch
 
 
 def test_what_it_looks_like() -> None:
