@@ -57,6 +57,26 @@ def test_a_place_that_cannot_be_bound_is_refused(name: str) -> None:
         container.words(APPTAINER, spec, action, Path("/") / name, Path("/s"), nvidia=False)
 
 
+@pytest.mark.parametrize("place", ["../out/", "/etc/", "a/../../b/", "link/x/"])
+def test_what_a_coordinator_says_stays_in_the_work_folder(tmp_path: Path, place: str) -> None:
+    blob, work = tmp_path / "blob", tmp_path / "work"
+    blob.write_bytes(b"image")
+    make_work_folder(work)
+    (work / "link").symlink_to("/etc")
+    spec, action = job(checkpoint=Checkpoint(files=(place, "good/")))
+    with pytest.raises(FallowError, match="is refused"):
+        container.place(work, tmp_path / "s", spec, action, lambda _: blob)
+    with pytest.raises(FallowError, match="is refused"):
+        container.words(APPTAINER, spec, action, work, tmp_path / "s", nvidia=False)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["blob", "s", "work"]
+
+
+@pytest.mark.parametrize("target", ["relative", "/a/../b", "/", "/a//x", ""])
+def test_a_mount_that_is_nowhere_is_refused(target: str) -> None:
+    with pytest.raises(FallowError, match="no place in a container"):
+        words(Mount("", target))
+
+
 @pytest.mark.parametrize(
     ("program", "begin"), [("apptainer", "APPTAINER"), ("singularity", "SINGULARITY")]
 )

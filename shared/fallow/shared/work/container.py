@@ -12,7 +12,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from fallow.shared.errors import FallowError
+from fallow.shared.ids import relative_path_problem
 from fallow.shared.messages import Container, JobSpec
+from fallow.shared.paths import resolve_beneath
 from fallow.shared.work import checkpoint
 from fallow.shared.work.sandbox import PATH
 from fallow.shared.work.staging import INPUT, OUTPUT, OWN
@@ -93,7 +95,7 @@ def place(
             if not mount.path:
                 _own_folder(work, number).mkdir(mode=0o700, parents=True, exist_ok=True)
         for each in _saved(job):
-            (work / each).mkdir(mode=0o700, parents=True, exist_ok=True)
+            resolve_beneath(work, each).mkdir(mode=0o700, parents=True, exist_ok=True)
         # Of the work folder the job sees only what is bound, so what it says of itself is there.
         (work / INPUT / OWN).mkdir(mode=0o700, exist_ok=True)
         (work / OWN).symlink_to(f"{INPUT}/{OWN}")
@@ -112,7 +114,7 @@ def words(
             binds.append(_bind(Path(mount.path), mount.target, "ro"))
         else:
             binds.append(_bind(_own_folder(work, number), mount.target, "rw"))
-    binds += [_bind(work / each, f"/{each}", "rw") for each in _saved(job)]
+    binds += [_bind(resolve_beneath(work, each), f"/{each}", "rw") for each in _saved(job)]
     graphics = ("--nv",) if nvidia else ()
     options = ("--app", APP, "--bind", ",".join(binds))
     return (runtime.program, "run", *graphics, *options, str(image_in(scratch)), *action.args)
@@ -179,6 +181,8 @@ def _own_folder(work: Path, number: int) -> Path:
 
 
 def _bind(place: Path, target: str, mode: str) -> str:
+    if not target.startswith("/") or relative_path_problem(target.strip("/")):
+        raise FallowError(f"{target!r} is no place in a container", "the coordinator sent it")
     for text in (str(place), target):
         if _UNBINDABLE & set(text):
             raise FallowError(
