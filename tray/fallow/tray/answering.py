@@ -143,13 +143,18 @@ class Answers:
                 return Done("resumed")
 
     def _vouched(self, reading: Reading, person: Person) -> Reading:
-        """Nobody can say of another person's session that it is watched."""
+        """Whom the agent does not know speaks for one session only, and never says: nobody is here.
+
+        A film counts whoever tells of it; it can only keep jobs away.
+        """
+        if person.uid in {0, self._agent} or reading.kind == "inhibitor":
+            return reading
         cover = reading.covers
-        if cover is None or person.uid in {0, self._agent}:
-            return reading
-        if not cover.everything and cover.uid == person.uid:
-            return reading
-        return Reading(reading.sensor, reading.kind, False, "it watches somebody else's session")
+        own = cover is not None and not cover.everything and cover.uid == person.uid
+        if reading.kind == "input" and own:
+            return replace(reading, vacant=False, desks=())
+        why = "it speaks for more than its own session"
+        return Reading(reading.sensor, reading.kind, False, why)
 
     def _rules(self, person: Person) -> ConfigIs:
         values = preferences.shown(read_text(self._file), str(self._file))
