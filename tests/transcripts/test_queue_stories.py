@@ -436,6 +436,31 @@ def test_a_job_that_needs_all_of_a_workstation_is_not_kept_waiting_by_small_ones
     assert desk.assigned[-1].job.batch == "small"
 
 
+def test_a_job_that_comes_back_to_the_queue_has_not_waited_all_that_time(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    office.submit(batch("wide"), BOB)
+    desk.read()
+    desk.run(Running())
+    wide = desk.last
+    office.submit(sweep_batch("small", 9, cpus=1))
+    for _ in range(70):
+        office.pass_time(10)
+        desk.report()
+    desk.accepting = False
+    desk.run(Finished(Stopped("evict")), wide)
+    desk.accepting = True
+    assert desk.report() == ["assign 0#2"], "it is bob's turn"
+    desk.run(Running())
+    live, _ = office.core.find("wide")
+    assert not live.has_waited(live.kind(0), office.now)
+    office.ask(Hold("wide"), BOB)
+    desk.run(Finished(Stopped("evict")))
+    office.pass_time(1000)
+    office.ask(Release("wide"), BOB)
+    assert not live.has_waited(live.kind(0), office.now)
+
+
 def test_what_is_kept_for_a_job_that_is_killed_is_free_again(
     office: FakeCoordinator, desk: ScriptedAgent
 ) -> None:

@@ -56,11 +56,16 @@ class LiveBatch:
         self._waits.setdefault(self.kind(index), now.boot)
 
     def has_started(self, index: int, now: Moment) -> None:
-        """A job of this kind was placed."""
-        if len(self.queue):
-            self._waits[self.kind(index)] = now.boot
+        """A job of this kind was placed: the others begin to wait anew."""
+        kind = self.kind(index)
+        if any(each._replace(avoid=()) == kind for each in self.queue.groups):
+            self._waits[kind] = now.boot
         else:
-            self._waits.clear()
+            self._waits.pop(kind, None)
+
+    def nothing_waits(self) -> None:
+        """The queue is empty."""
+        self._waits.clear()
 
     def has_waited(self, kind: Kind, now: Moment) -> bool:
         """Whether no job of this kind has started for long."""

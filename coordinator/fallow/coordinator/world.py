@@ -217,6 +217,8 @@ class World:
                 self._tell_followers(batch)
             if type(was) is Queued:
                 batch.queue.drop(index, batch.kind(index))
+                if not batch.queue:
+                    batch.nothing_waits()
             elif type(was) is Active:
                 batch.active.discard(index)
             if type(state) is Queued:
