@@ -16,7 +16,7 @@ from fakes import AWAY, GIB, sweep_batch
 from fallow.coordinator.events import Caller, NodeJoined
 from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.records import Active, Done, Ended
-from fallow.shared.batch import Checkpoint, OnFailure, OnLost
+from fallow.shared.batch import Checkpoint, Limits, OnFailure, OnLost, OnOwnerReturn
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import (
     Drain,
@@ -94,6 +94,8 @@ class Group(RuleBasedStateMachine):
         batch = replace(
             batch,
             on_failure=OnFailure(retries=retries, back_off=5.0),
+            limits=Limits(run_time=25.0 if jobs == 3 else None),
+            on_owner_return=OnOwnerReturn(do="evict" if retries == 2 else None, max_pause=15.0),
             on_lost=OnLost(then="wait" if waits else "rerun"),
             after=() if follows is None else (f"b{follows}",),
         )
