@@ -110,6 +110,17 @@ def test_workstations_come_and_go() -> None:
     assert use["old"].off == 100
 
 
+def test_a_workstation_that_went_without_a_word_is_off_since_then() -> None:
+    stream = Stream()
+    for name in ("cut", "back"):
+        stream.say(10, "verdict", node=name, text="away: ")
+    stream.say(50, "verdict", node="back", text="present: you are here")
+    history = tell(stream.told(), 0.0, 100.0, {}, {"cut": 40.0, "back": 45.0, "unknown": 3.0})
+    assert history.stations["cut"].spans == [Span("free", 10, 40), Span("off", 40, 100)]
+    # Said later than that: then it was there.
+    assert history.stations["back"].spans == [Span("free", 10, 50), Span("off", 50, 100)]
+
+
 def test_free_is_the_time_without_a_job() -> None:
     stream = Stream()
     stream.say(0, "verdict", node="dino", text="away: ")

@@ -80,7 +80,7 @@ def _batches(batches: Sequence[BatchStatus]) -> Table:
         table.add_row(
             _text(f"{batch.namespace}:{batch.batch}"),
             Text(batch.state, _STYLES.get(batch.state, "")),
-            ProgressBar(total or 1, over, width=_BAR),
+            _bar(over, total or 1, _BAR),
             f"{100 * over / total if total else 0:.0f} %",
             _text(", ".join(f"{number} {state}" for state, number in batch.counts.items())),
             render.duration(batch.eta_seconds) if over < total else "",
@@ -91,10 +91,13 @@ def _batches(batches: Sequence[BatchStatus]) -> Table:
 def _jobs(jobs: Sequence[JobStatus]) -> Table:
     columns = ("job", "state", "workstation", "", "", "run", "left", "why")
     table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True  # a line a job, or those below would be pushed out of the picture
+        column.overflow = "ellipsis"
     for job in jobs:
         bar: RenderableType = ""
         if job.progress is not None:
-            bar = ProgressBar(1.0, job.progress, width=_BAR // 2)
+            bar = _bar(job.progress, 1.0, _BAR // 2)
         table.add_row(
             _text(job.name),
             Text(job.state, _STYLES.get(job.state, "")),
@@ -106,6 +109,12 @@ def _jobs(jobs: Sequence[JobStatus]) -> Table:
             _text(job.reason or job.progress_text or job.exit or ""),
         )
     return table
+
+
+def _bar(done: float, total: float, width: int) -> ProgressBar:
+    return ProgressBar(
+        total, done, width=width, complete_style="blue", finished_style="green", style="dim"
+    )
 
 
 def progress(batch: BatchStatus) -> float:

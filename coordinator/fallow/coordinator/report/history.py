@@ -116,12 +116,17 @@ class _Being(Struct):
 
 
 def tell(
-    events: Iterable[Happening], begin: float, end: float, now: dict[str, str] | None = None
+    events: Iterable[Happening],
+    begin: float,
+    end: float,
+    now: dict[str, str] | None = None,
+    silent: dict[str, float] | None = None,
 ) -> History:
     """The history of these events, oldest first, from `begin` to `end`.
 
     `now` has the present state ("free", "away" or "off") of workstations, for those of which the
-    events say nothing: they have been that all the time.
+    events say nothing: they have been that all the time. `silent` are those that went without a
+    word, and the second in which they were heard last.
     """
     history = History(begin, end, {}, {}, {})
     doing: dict[tuple[str, int], _Doing] = {}
@@ -141,7 +146,11 @@ def tell(
     for each in doing.values():
         _close(each, end)
     for name, known in being.items():
-        _turn(_station(history, name), known, end)
+        station = _station(history, name)
+        if known.online and name in (silent or {}):
+            _turn(station, known, max((silent or {})[name], known.since))
+            known.online = False
+        _turn(station, known, end)
     for name, word in (now or {}).items():
         station = _station(history, name)
         if not station.spans:

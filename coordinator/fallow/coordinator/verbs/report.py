@@ -86,7 +86,12 @@ def report(
             for node in stations
             if node.last_report_seconds is None or (node.since or 0.0) <= begin
         }
-        told = history.tell(events, begin, max(end, begin + 1.0), states)
+        silent = {
+            node.name: now - node.last_report_seconds
+            for node in stations
+            if node.state == "offline" and node.last_report_seconds is not None
+        }
+        told = history.tell(events, begin, max(end, begin + 1.0), states, silent)
         failed = _failed(events, mine)
         failures = tuple(_failure(client, event) for event in failed[-_FAILURES:][::-1])
     made = page.Report(title, told, now, mine, failures, len(failed))
