@@ -5,7 +5,7 @@ Not the sweep itself (`sweep`). Each row is one combination; its columns run tog
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -53,6 +53,7 @@ def read_table(reader: Reader, node: Node, path: Place) -> dict[str, tuple[Scala
         refuse(f"is not a table: {line}{error.title.lower()}", "save it as CSV, UTF-8")
     try:
         columns = _json_lines(text) if source.suffix.lower() in _JSON_LINES else _csv(text)
+        _refuse_other_separator(columns)
     except _Bad as bad:
         refuse(bad.what, bad.hint)
     for number, name in enumerate(columns, start=1):
@@ -64,6 +65,13 @@ def read_table(reader: Reader, node: Node, path: Place) -> dict[str, tuple[Scala
                 "use letters, digits and _, and begin with a letter",
             )
     return columns
+
+
+def _refuse_other_separator(columns: Collection[str]) -> None:
+    """As spreadsheets write it where the comma is for decimals."""
+    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(columns) == 1 and separator in next(iter(columns)):
+            raise _Bad(f"has {word} between its columns", "save it with commas between them")
 
 
 def _csv(text: str) -> dict[str, tuple[Scalar, ...]]:
