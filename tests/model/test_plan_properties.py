@@ -224,6 +224,17 @@ def test_an_owners_urgent_batch_goes_before_their_others_even_where_those_are_bu
     assert [each.job.batch for each in placements] == ["urgent", "built", "built", "whenever"]
 
 
+def test_only_what_is_built_there_has_the_advantage_of_it() -> None:
+    queue = [
+        Group("built", "ana", 0, (0,)),
+        Group("urgent", "ana", 1, (0,), priority=1),
+        Group("other", "bob", 2, (0,)),
+    ]
+    used = {"ana": 100.0}
+    placements = plan(queue, [seat("a", affine=("built",)), seat("b")], used)
+    assert [each.job.batch for each in placements] == ["other", "urgent"]
+
+
 def test_calling_everything_urgent_gains_nothing_over_others() -> None:
     queue = [
         Group("a", "ana", 0, (3, 2, 1, 0), cpus=1, priority=1),

@@ -245,17 +245,6 @@ def choose(
     `ranked` is `by_rank`, `taken` how many jobs of each group have been placed already.
     """
     firsts: dict[str, int] = {}
-    near: set[str] = set()
-    if seat.affine:
-        for at in ranked:
-            group = groups[at]
-            if group.batch in seat.affine and taken[at] < len(group.jobs):
-                first = firsts.get(group.owner)
-                if (first is None or _is_before(groups, taken, seat, at, first)) and (
-                    obstacle(group, seat) is None
-                ):
-                    firsts[group.owner] = at
-        near.update(firsts)
     for at in ranked:
         group = groups[at]
         if taken[at] >= len(group.jobs):
@@ -270,7 +259,7 @@ def choose(
     owner = min(
         firsts,
         key=lambda each: (
-            spent.get(each, 0.0) - (AFFINITY if each in near else 0.0),
+            spent.get(each, 0.0) - (AFFINITY if groups[firsts[each]].batch in seat.affine else 0.0),
             _rank(groups, taken, seat, firsts[each]),
         ),
     )
