@@ -31,6 +31,8 @@ _STYLES = {
     "succeeded": "bold green",
 }
 _BAR = 24  # columns
+_OVER = ("succeeded", "failed", "killed")
+_SHRINK = ("job", "workstation", "why")
 
 
 class Screen:
@@ -61,8 +63,11 @@ class Screen:
         if (batches, trouble, size) == self._shown:
             return
         self._shown = (batches, trouble, size)
-        parts: list[RenderableType] = [_batches(batches)]
-        for batch in batches:
+        shown = most_wanted(batches, max(size.height - 6, 3))
+        parts: list[RenderableType] = [_batches(shown)]
+        if len(shown) < len(batches):
+            parts.append(Text(f"… and {len(batches) - len(shown)} more", style="dim"))
+        for batch in shown:
             if batch.jobs:
                 parts.append(_jobs(batch.jobs))
         if not batches:
@@ -71,6 +76,17 @@ class Screen:
         below = trouble or "Ctrl-C ends this view; the jobs go on"
         parts.append(Text(f"{at}  {below}", style="red" if trouble else "dim"))
         self._live.update(Group(*parts), refresh=True)
+
+
+def most_wanted(batches: Sequence[BatchStatus], room: int) -> Sequence[BatchStatus]:
+    """Where not all have room: those that are not over, then the newest; in their own order."""
+    if len(batches) <= room:
+        return batches
+    places = sorted(
+        range(len(batches)),
+        key=lambda place: (batches[place].state in _OVER, -batches[place].submitted),
+    )
+    return [batches[place] for place in sorted(places[:room])]
 
 
 def _batches(batches: Sequence[BatchStatus]) -> Table:
@@ -92,21 +108,20 @@ def _jobs(jobs: Sequence[JobStatus]) -> Table:
     columns = ("job", "state", "workstation", "", "", "run", "left", "why")
     table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
-        column.no_wrap = True  # a line a job, or those below would be pushed out of the picture
-        column.overflow = "ellipsis"
+        column.no_wrap = column.header not in _SHRINK
     for job in jobs:
         bar: RenderableType = ""
         if job.progress is not None:
             bar = _bar(job.progress, 1.0, _BAR // 2)
         table.add_row(
-            _text(job.name),
+            _line(job.name),
             Text(job.state, _STYLES.get(job.state, "")),
-            _text(job.workstation or ""),
+            _line(job.workstation or ""),
             bar,
             render.percent(job.progress),
             render.duration(job.run_seconds) if job.run_seconds else "",
             render.duration(job.eta_seconds),
-            _text(job.reason or job.progress_text or job.exit or ""),
+            _line(job.reason or job.progress_text or job.exit or ""),
         )
     return table
 
@@ -120,9 +135,14 @@ def _bar(done: float, total: float, width: int) -> ProgressBar:
 def progress(batch: BatchStatus) -> float:
     """Jobs done, those that run counted by what they say of themselves where they are shown."""
     counts = batch.counts
-    over = float(sum(counts.get(state, 0) for state in ("succeeded", "failed", "killed")))
+    over = float(sum(counts.get(state, 0) for state in _OVER))
     live = [job.progress for job in batch.jobs or () if job.progress is not None]
     return over + sum(live)
+
+
+def _line(words: str) -> Text:
+    """One line, cut to its column: else the jobs below would be pushed out of the picture."""
+    return Text(render.clean(words), no_wrap=True, overflow="ellipsis")
 
 
 def _text(words: str) -> Text:
