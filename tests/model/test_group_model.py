@@ -156,6 +156,16 @@ class Group(RuleBasedStateMachine):
         held = dict.fromkeys(desk.core.work.runs, GIB)
         desk.tell(words.MemorySeen(0, 8 * GIB, held))
 
+    @rule(which=WHICH, how=st.sampled_from(["touch", "eject", "memory"]), actions=st.integers(0, 9))
+    def the_owner_needs_the_desk(self, which: int, how: str, actions: int) -> None:
+        """Jobs run, their computer is wanted, and what comes next comes in the middle of it."""
+        self.all_goes_well(1, ends=False)
+        self.somebody_is_there(which, "eject" if how == "eject" else "touch")
+        if how == "memory":
+            self.memory_is_short(which)
+        for _ in islice(self.a_good_day(ends=True), actions):
+            pass
+
     # --- the work ---
 
     @rule(which=WHICH, task=st.integers(0, 3))
