@@ -20,7 +20,7 @@ class Fix(Struct, frozen=True):
 
 
 # The nearest first: what ends by itself, what somebody at the desk can do, what takes a purchase.
-_NEAREST = (
+NEAREST = (
     *("ending", "connecting", "gave_back", "busy", "kept", "settle"),
     *("input", "terminal", "present", "inhibitor", "load"),
     *("exclusive", "battery", "hours", "drained", "eject", "finish", "pause", "quarantined"),
@@ -32,7 +32,7 @@ _NEAREST = (
 def distance(kind: str) -> int:
     """How far a job is from starting where this stands in its way; what is not known counts as
     somebody's presence."""
-    return _NEAREST.index(kind) if kind in _NEAREST else _NEAREST.index("present")
+    return NEAREST.index(kind) if kind in NEAREST else NEAREST.index("present")
 
 
 def fix(reason: Reason, group: Group, seat: Seat, batch: str, work: str) -> Fix:
