@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,25 @@ def test_what_succeeded_and_is_unchanged_is_not_run_again(here: Here) -> None:
     (here.out / "ana" / "b" / "j0" / "t").unlink()
     assert here.run()["unchanged"] == 1
     assert here.text("j0/t") != stamp
+
+
+def test_a_success_of_another_time_is_not_shown_for_a_failure(here: Here) -> None:
+    here.write(jobs("echo good; echo 1 > distribute_save/f"))
+    assert here.run()["code"] == 0
+    here.write(jobs("echo bad; exit 3"))
+    for number in (2, 3):
+        assert here.run()["code"] == 4
+        assert here.attempt("j0")["attempt"] == number
+    assert not here.attempt("j0")["succeeded"]
+    assert here.text("j0/stdout.txt") == "bad\n"
+    # Nothing of it is lost.
+    assert here.text("j0/.attempts/1/stdout.txt") == "good\n"
+    assert here.text("j0/.attempts/1/f") == "1\n"
+    here.write(jobs("echo good; echo 1 > distribute_save/f"))
+    assert here.run()["code"] == 0
+    assert here.attempt("j0")["attempt"] == 4
+    assert sorted(os.listdir(here.out / "ana" / "b" / "j0" / ".attempts")) == ["1", "2", "3"]
+    assert here.run()["unchanged"] == 1
 
 
 def test_an_input_that_changed_runs_its_jobs_again(here: Here) -> None:
@@ -275,6 +295,24 @@ def test_a_move_that_was_cut_off_is_undone(here: Here) -> None:
     assert here.run()["unchanged"] == 1
     assert here.text("j0/stdout.txt") == "kept\n"
     assert not staging.exists()
+
+
+def test_results_on_another_disk(here: Here) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        assert os.stat(elsewhere).st_dev != os.stat(here.folder).st_dev
+        here.out = Path(elsewhere) / "out"
+        line = "head -c 3000000 /dev/urandom > distribute_save/r; cksum < distribute_save/r"
+        here.write(jobs(f"{line}; cp /bin/true distribute_save/tool; test $FALLOW_ATTEMPT = 3"))
+        for _ in range(3):
+            summary = here.run()
+        assert summary["code"] == 0
+        folder = here.out / "ana" / "b" / "j0"
+        said = subprocess.run(["cksum"], stdin=(folder / "r").open("rb"), capture_output=True)
+        assert said.stdout.decode() == here.text("j0/stdout.txt")
+        assert os.access(folder / "tool", os.X_OK)
+        assert sorted(os.listdir(folder / ".attempts")) == ["1", "2"]
+        assert here.run()["unchanged"] == 1
+        assert here.left() == []
 
 
 def test_nobodys_own_files_are_replaced(here: Here) -> None:

@@ -131,6 +131,25 @@ def test_whose_files_they_are(tmp_path: Path) -> None:
     assert made.foreign("j") == "plots/a.png"
 
 
+def test_a_success_is_set_aside_whole_however_often_it_is_begun(tmp_path: Path) -> None:
+    folder = result(tmp_path, "j", "abc-0-2")
+    (folder / ".attempts" / "1").mkdir(parents=True)
+    # Begun, and cut off after the first file.
+    (folder / ".attempts" / "2").mkdir()
+    (folder / "first").write_text("")
+    (folder / "first").rename(folder / ".attempts" / "2" / "first")
+    made = journal(tmp_path)
+    made.set_aside("j")
+    assert [each.name for each in folder.iterdir()] == [".attempts"]
+    aside = folder / ".attempts" / "2"
+    assert sorted(each.name for each in aside.iterdir()) == ["attempt.json", "first", "out.txt"]
+    made.set_aside("j")
+    assert made.attempts("j") == 2
+    failed = result(tmp_path, "k", succeeded=False)
+    made.set_aside("k")
+    assert (failed / "out.txt").exists()
+
+
 def test_moves_that_were_cut_off(tmp_path: Path) -> None:
     staging = tmp_path / ".staging"
     staging.mkdir()

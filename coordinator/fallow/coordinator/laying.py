@@ -8,6 +8,9 @@ import os
 import shutil
 from pathlib import Path
 
+NO_LINK = frozenset({errno.EMLINK, errno.EXDEV, errno.EPERM, errno.ENOTSUP})
+"""Why there can be no second name: too many, another file system, or one that has none."""
+
 
 def make_folders(top: Path, below: str, made: set[Path]) -> None:
     folder = top
@@ -28,8 +31,7 @@ def place(source: Path | None, target: Path, executable: bool = False) -> None:
         try:
             os.link(source, target)
         except OSError as error:
-            # Too many links, another file system, or a file system without links.
-            if error.errno not in {errno.EMLINK, errno.EXDEV, errno.EPERM, errno.ENOTSUP}:
+            if error.errno not in NO_LINK:
                 raise
         else:
             os.chmod(target, mode)

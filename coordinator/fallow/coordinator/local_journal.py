@@ -6,6 +6,7 @@ is run, with which environment and inputs; on how many processors does not matte
     <output>/.fallow-run/<namespace>/<batch>.jsonl    one line per success, the last one counts
 """
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -83,9 +84,29 @@ class Journal:
         return all(_size(folder / path) == each.size for path, each in shown.outputs.items())
 
     def attempts(self, job: str) -> int:
-        """How many attempts of the job there were, as its folder tells."""
+        """The number of the job's last attempt, as its folder tells; 0 when there was none."""
         shown = self._shown(job)
-        return 0 if shown is None else shown.attempt
+        numbers = [0 if shown is None else shown.attempt]
+        with contextlib.suppress(OSError):
+            kept = os.listdir(self._results / job / ATTEMPTS)
+            numbers += [int(name) for name in kept if name.isdecimal()]
+        return max(numbers)
+
+    def set_aside(self, job: str) -> None:
+        """Move a success that holds no longer to the earlier attempts; again, it goes on.
+
+        What runs in its place may fail, and must not be taken for a success then.
+        """
+        shown = self._shown(job)
+        if shown is None or not shown.succeeded:
+            return
+        folder = self._results / job
+        aside = folder / ATTEMPTS / str(shown.attempt)
+        aside.mkdir(parents=True, exist_ok=True)
+        names = [name for name in os.listdir(folder) if name not in {ATTEMPTS, RECORD}]
+        # The record last: without it nobody would know where the rest belongs.
+        for name in (*names, RECORD):
+            (folder / name).rename(aside / name)
 
     def foreign(self, job: str) -> str | None:
         """A file in the job's folder that no run of ours has put there, None when all are ours."""

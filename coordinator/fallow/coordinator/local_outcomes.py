@@ -88,6 +88,14 @@ class Outcomes:
                 hint="move that file elsewhere, or choose another --output",
             )
 
+    def next_attempt(self, job: str) -> int:
+        """The number of the job's next attempt, whose outcome will be the one that is shown."""
+        try:
+            self.journal.set_aside(job)
+        except OSError as error:
+            raise self.failure(error) from None
+        return self.journal.attempts(job) + 1
+
     def hand_in(self, attempt: AttemptId, ended: Run, now: Moment) -> None:
         """Put what an ended run left into its place; once, however often it is said."""
         phase = ended.phase

@@ -221,7 +221,7 @@ class LocalRun:
                 return
             self._queue.start(index, slot, now.boot)
             job = self._specs.job(index, self._owner, slot.cpus, slot.memory)
-            attempt = AttemptId(self._uid, index, self._outcomes.journal.attempts(job.job) + 1)
+            attempt = AttemptId(self._uid, index, self._outcomes.next_attempt(job.job))
             self._names[attempt] = job.job
             self._do(self._work.add(run.start(attempt, job, now)))
 

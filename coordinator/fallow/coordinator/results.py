@@ -31,7 +31,7 @@ from fallow.coordinator.deposits import (
     as_listed,
     attempt_file,
 )
-from fallow.coordinator.laying import make_folders, place, sync, write
+from fallow.coordinator.laying import NO_LINK, make_folders, place, sync, write
 from fallow.coordinator.manifests import ATTEMPTS, BadManifest, checked
 from fallow.shared.messages import Input, Malformed, decode_manifest
 from fallow.shared.runs import Manifest
@@ -56,6 +56,7 @@ class Blobs(Protocol):
 
     def has(self, hash: str) -> bool: ...
     def path(self, hash: str) -> Path: ...
+    def put_bytes(self, data: bytes) -> str: ...
 
 
 def no_crash(step: str) -> None:
@@ -224,23 +225,28 @@ class Results:
                 place(source, top / file.path, file.executable)
         first, *others = tops
         write(first / RECORD, record)
-        self._keep(first / RECORD, listed[-1].hash)
+        self._keep(first / RECORD, record, listed[-1].hash)
         for top in others:
             os.link(first / RECORD, top / RECORD)
         fresh.append(first / RECORD)
         fresh += folders
         return Deposited(deposit, listed, manifest.folders)
 
-    def _keep(self, record: Path, hash: str) -> None:
+    def _keep(self, record: Path, content: bytes, hash: str) -> None:
         """Let attempt.json be fetched like any blob; not forced to disk, it can be made again."""
         blob = self._blobs.path(hash)
         try:
-            os.link(record, blob)
+            try:
+                os.link(record, blob)
+            except FileNotFoundError:
+                blob.parent.mkdir(mode=0o700, exist_ok=True)
+                os.link(record, blob)
         except FileExistsError:
             pass
-        except FileNotFoundError:
-            blob.parent.mkdir(mode=0o700, exist_ok=True)
-            os.link(record, blob)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            self._blobs.put_bytes(content)
 
     def _install(self, deposit: Deposit, assembled: bool) -> list[Path]:
         """Rename the assembled folder into place; returns the folders that must be synced."""
