@@ -4,6 +4,9 @@ Not the obstacles themselves (`plan`, `node`): every kind they have is known her
 `why`, which chooses the nearest.
 """
 
+from difflib import get_close_matches
+from shlex import quote
+
 from msgspec import Struct
 
 from fallow.coordinator.plan import Group, Seat, needs
@@ -55,7 +58,7 @@ def fix(reason: Reason, group: Group, seat: Seat, batch: str, work: str) -> Fix:
         case "hours":
             return Fix(f"it starts on {name} by itself when its hours allow it")
         case "drained":
-            return Fix(f"let {name} take jobs again", f"coordinator undrain {quoted(name)}")
+            return Fix(f"let {name} take jobs again", f"coordinator undrain {quote(name)}")
         case "pause" | "finish" | "eject":
             return Fix(f"whoever sits at {name} lets jobs in again", "tray resume", name)
         case "quarantined":
@@ -63,7 +66,7 @@ def fix(reason: Reason, group: Group, seat: Seat, batch: str, work: str) -> Fix:
         case "build":
             return Fix(
                 f"read build_output_{name}.txt among the results, mend it, and build anew",
-                f"coordinator retry {quoted(batch)} --rebuild",
+                f"coordinator retry {quote(batch)} --rebuild",
             )
         case "blind":
             return Fix(f"let {name} see whether somebody is there", "tray doctor", name)
@@ -76,6 +79,9 @@ def fix(reason: Reason, group: Group, seat: Seat, batch: str, work: str) -> Fix:
         case "capability":
             lacking = [word for word in group.capabilities if word not in seat.capabilities]
             what = " and ".join(lacking)
+            close = get_close_matches(lacking[0], seat.capabilities, 1)
+            if close:
+                return Fix(f"is {close[0]} meant? {name} has that, and no {lacking[0]}")
             return Fix(
                 f"install {what} on {name} and name it under [offer] capabilities in its"
                 " agent.toml, or let a workstation join that has it"
@@ -102,9 +108,3 @@ def _smaller(kind: str, group: Group, seat: Seat) -> Fix:
         f"ask for at most {most} under resources ({kind}: it is {wish}), or let {seat.name} offer"
         f" more ([offer] {more} in its agent.toml)"
     )
-
-
-def quoted(word: str) -> str:
-    """As one word of a shell."""
-    plain = word.replace(":", "").replace("/", "").replace("_", "").replace("-", "").isalnum()
-    return word if plain and word.isascii() else "'" + word.replace("'", "'\"'\"'") + "'"

@@ -5,10 +5,11 @@ from `fixes`: this only chooses.
 """
 
 from bisect import bisect_left
+from shlex import quote
 
 from fallow.coordinator import following, lookup
 from fallow.coordinator import status as shown
-from fallow.coordinator.fixes import Fix, distance, fix, quoted
+from fallow.coordinator.fixes import Fix, distance, fix
 from fallow.coordinator.live_batch import LiveBatch, group_of
 from fallow.coordinator.plan import Group, Seat, explain
 from fallow.coordinator.records import (
@@ -50,7 +51,7 @@ def why(world: World, ref: str, now: Moment) -> WhyReply:
             text, cure = _held(world, batch, job, held)
         case Exported(export):
             text = f"it was handed to SLURM ({export})"
-            cure = Fix("take it back", f"coordinator release {quoted(batch.ref(job))}")
+            cure = Fix("take it back", f"coordinator release {quote(batch.ref(job))}")
         case Active():
             return _active(world, batch, job, like_it, now)
         case Done() as done:
@@ -174,17 +175,17 @@ def _waiting(world: World, after: tuple[str, ...]) -> tuple[str, Fix]:
     return f"it waits for {' and for '.join(told)}", Fix(
         f"it starts by itself when {' and '.join(left)} "
         f"{'has' if len(left) == 1 else 'have'} succeeded; see what keeps that",
-        f"coordinator why {quoted(left[0])}",
+        f"coordinator why {quote(left[0])}",
     )
 
 
 def _held(world: World, batch: LiveBatch, job: JobRecord, held: Held) -> tuple[str, Fix]:
-    release = f"coordinator release {quoted(batch.ref(job))}"
+    release = f"coordinator release {quote(batch.ref(job))}"
     match held.by:
         case "build":
             return held.why, Fix(
                 "read what the build said, mend it, and build anew",
-                f"coordinator retry {quoted(batch.ref())} --rebuild",
+                f"coordinator retry {quote(batch.ref())} --rebuild",
             )
         case "after":
             after = batch.record.after
@@ -192,7 +193,7 @@ def _held(world: World, batch: LiveBatch, job: JobRecord, held: Held) -> tuple[s
             if failed:
                 return held.why, Fix(
                     f"try that again, then this follows; or start it all the same: {release}",
-                    f"coordinator retry {quoted(failed[0])}",
+                    f"coordinator retry {quote(failed[0])}",
                 )
             return held.why, Fix("start it all the same", release)
         case "crashes":
@@ -227,7 +228,7 @@ def _active(world: World, batch: LiveBatch, job: JobRecord, like_it: int, now: M
 
 
 def _silent(batch: LiveBatch, record: AttemptRecord, ref: str) -> Fix:
-    again = f"coordinator retry {quoted(ref)} --lost"
+    again = f"coordinator retry {quote(ref)} --lost"
     lost = batch.record.batch.on_lost
     if lost.then == "wait":
         return Fix(f"bring {record.node} back, or give up what it did and start anew", again)
@@ -240,7 +241,7 @@ def _silent(batch: LiveBatch, record: AttemptRecord, ref: str) -> Fix:
 
 
 def _done(world: World, batch: LiveBatch, job: JobRecord, done: Done) -> tuple[str, Fix]:
-    ref = quoted(batch.ref(job))
+    ref = quote(batch.ref(job))
     if done.outcome == "succeeded":
         return "it has succeeded", Fix("fetch its results", f"coordinator pull {ref}")
     record = shown.current_attempt(world, job)
