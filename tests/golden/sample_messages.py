@@ -190,12 +190,20 @@ REQUESTS: list[m.ClientVerb] = [
     m.Revoke("ana"),
     m.Enrol(KEY, "ana"),
     m.Submit(CONTAINERS, {}, "a third time"),
+    m.Export("ana_cfd:channel", "ab12cd34"),
+    m.Import(
+        "ana_cfd:channel",
+        "ab12cd34",
+        (m.Imported(3, 1, Exited(0), "0" * 64, 4096, 1000.0, 1060.5, 60.5),),
+        (4, 5),
+    ),
 ]
 REPLIES: list[m.ClientReply] = [
     m.Failed("no", "because", "do this", 2),
     m.Done("killed"),
     m.Need((A, B)),
     m.Submitted("ana_cfd", "channel", 24, ("no workstation yet",)),
+    m.ExportReply("abcdefgh", "ana", COMMAND, CONTENTS, ((0, 0), (3, 2))),
     m.StatusReply((STATUS,)),
     m.NodesReply((NODE,), 1.5, "0.1.0", "tcp://10.0.0.1:8952"),
     m.WhyReply(

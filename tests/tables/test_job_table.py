@@ -54,13 +54,14 @@ EVENTS: dict[str, Event] = {
     "release": jobs.Release(),
     "to wait": jobs.Release(("mesh",)),
     "retry": jobs.Retry(),
+    "handed over": jobs.HandOver("e2"),
     "unmet": jobs.Unmet(("grid",)),
     "met": jobs.Unmet(()),
 }
 
 HEAD = "Waiting Queued Active Two Held Stuck Exported Succeeded Failed Killed"
 TABLE = """
-placed      | !      Active    !         !         !         !         !      !      !         !
+placed      | !      Active    !         !         !         !         Active !      !         !
 doubted     | !      !         Queued    Active    !         !         !      -      -         -
 found       | !      Active    ~         ~         Active+h  ~         !      -      -         -
 failed      | !      +f        failed+f  Active+f  -         -         !      -      -         -
@@ -77,6 +78,7 @@ by hand     | Held   Held      +h        +h        ~         Held      Held   - 
 release     | ~      ~         ~         ~         Queued    Queued    Queued -      -         -
 to wait     | ~      ~         ~         ~         Waiting   Queued    Queued -      -         -
 retry       | -      -         -         -         -         -         -      Queued Queued Queued
+handed over | Exported Exported -        -         Exported  Exported  -      -      -         -
 unmet       | Waiting -        -         -         ~         Waiting   -      -      -         -
 met         | Queued -         -         -         ~         Queued    -      -      -         -
 """

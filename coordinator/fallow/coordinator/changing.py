@@ -18,7 +18,7 @@ from fallow.coordinator.events import Answer, Caller, Change, RemoveTree
 from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.lives import happen, happen_to_job, kill, stop
 from fallow.coordinator.node import Workstation
-from fallow.coordinator.records import Active, Done, Held, JobRecord, Queued, Stopping
+from fallow.coordinator.records import Active, Done, Exported, Held, JobRecord, Queued, Stopping
 from fallow.coordinator.world import World
 from fallow.shared import messages as said
 from fallow.shared.errors import FallowError, Refused
@@ -111,9 +111,10 @@ def _ending(world: World, told: list[JobRecord]) -> str:
     for job in told:
         now_job = world.job(job.id)
         stopping += now_job is not None and world.shown(now_job) == "stopping"
-    if not stopping:
-        return "killed"
-    return "killed" if stopping < len(told) else "is being ended"
+    exports = sorted({each.state.export for each in told if type(each.state) is Exported})
+    there = f"; what runs of it on a cluster, ./cancel.sh of export {', '.join(exports)} ends"
+    word = "killed" if stopping < len(told) or not stopping else "is being ended"
+    return word + (there if exports else "")
 
 
 def _remove(

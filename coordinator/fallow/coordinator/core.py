@@ -12,6 +12,7 @@ from fallow.coordinator import (
     asking,
     changing,
     checkpoints,
+    exporting,
     following,
     hearing,
     invariants,
@@ -45,6 +46,7 @@ from fallow.coordinator.lives import (
     spec_of,
     stop,
 )
+from fallow.coordinator.node import is_cluster
 from fallow.coordinator.records import (
     AttemptRecord,
     BuildRecord,
@@ -60,7 +62,9 @@ from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import (
     ClientReply,
     Drain,
+    Export,
     Hold,
+    Import,
     JobSpec,
     Kill,
     Missing,
@@ -230,8 +234,11 @@ class Core:
                 changing.change(world, event.reply, event.caller, body, now)
             case Why(ref):
                 world.send(Answer(event.reply, _or_failed(lambda: why.why(world, ref, now))))
+            case Export() | Import():
+                exporting.answer(world, event.reply, event.caller, body, now)
             case Nodes():
-                nodes = sorted(world.nodes.values(), key=lambda node: node.name)
+                some = (node for node in world.nodes.values() if not is_cluster(node.name))
+                nodes = sorted(some, key=lambda node: node.name)
                 shown = [status.node_status(world, node, now) for node in nodes]
                 world.send(
                     Answer(

@@ -16,8 +16,10 @@ from fallow.shared.messages import (
     ClientReply,
     CoordinatorMessage,
     Drain,
+    Export,
     Hello,
     Hold,
+    Import,
     Input,
     Kill,
     Nodes,
@@ -71,7 +73,7 @@ class ClientAsked(Struct, frozen=True):
 
     reply: int
     caller: Caller
-    body: Change | Status | Nodes | Why
+    body: Change | Export | Import | Status | Nodes | Why
 
 
 class Committed(Struct, frozen=True):

@@ -91,6 +91,12 @@ class Retry(Struct, frozen=True, gc=False):
     """A person wants it tried anew, as if for the first time."""
 
 
+class HandOver(Struct, frozen=True, gc=False):
+    """It is handed to a cluster in this export."""
+
+    export: str
+
+
 class Unmet(Struct, frozen=True, gc=False):
     """Of what it follows, this has not succeeded yet, and may still."""
 
@@ -98,7 +104,7 @@ class Unmet(Struct, frozen=True, gc=False):
 
 
 Event: TypeAlias = (
-    Placed | Doubted | Found | Over | Succeeded | Kill | Hold | Release | Retry | Unmet
+    Placed | Doubted | Found | Over | Succeeded | Kill | Hold | Release | Retry | HandOver | Unmet
 )
 Rule: TypeAlias = Callable[[JobRecord, Any], JobRecord]
 
@@ -273,7 +279,25 @@ def _unchanged(job: JobRecord, event: Release) -> JobRecord:
     return job
 
 
+def _hand_over(job: JobRecord, event: HandOver) -> JobRecord:
+    return replace(job, state=Exported(event.export))
+
+
+def _see_back(job: JobRecord, event: Placed) -> JobRecord:
+    """An attempt that ran on the cluster is first heard of when it is over."""
+    return replace(job, state=Active((event.attempt,)), attempts=max(job.attempts, event.attempt))
+
+
+def can_be_exported(job: JobRecord) -> bool:
+    """Whether it could be handed to a cluster now."""
+    return (type(job.state), HandOver) in RULES
+
+
 RULES: dict[tuple[type, type], Rule] = {
+    (Waiting, HandOver): _hand_over,
+    (Queued, HandOver): _hand_over,
+    (Held, HandOver): _hand_over,
+    (Exported, Placed): _see_back,
     (Waiting, Kill): _kill,
     (Waiting, Hold): _hold,
     (Waiting, Release): _unchanged,
@@ -324,6 +348,10 @@ STALE: frozenset[tuple[type, type]] = frozenset(
         (Active, Retry),
         (Held, Retry),
         (Exported, Retry),
+        # What runs or is over stays here.
+        (Active, HandOver),
+        (Exported, HandOver),
+        (Done, HandOver),
         # Told to all jobs of a batch, whatever has become of them.
         (Queued, Unmet),
         (Active, Unmet),

@@ -202,7 +202,8 @@ def _fail(world: World, job: JobRecord, record: AttemptRecord, now: Moment) -> N
     if state.how == "failed":
         _watch_quick_failures(world, record, now)
         wish = world.batches[record.id.batch].record.batch.on_failure
-        again = job.failures < wish.retries
+        # A cluster has tried it as often as it may be.
+        again = job.failures < wish.retries and not nodes.is_cluster(record.node)
         if again:
             seconds = _back_off(wish.back_off, job.failures + 1, LONGEST_RETRY)
             not_before = world.deadline(seconds, now)

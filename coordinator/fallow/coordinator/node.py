@@ -67,6 +67,19 @@ class Session:
         return Said(self.n, now.boot)
 
 
+_CLUSTER = "slurm:"
+
+
+def cluster_name(export: str) -> str:
+    """The cluster of this export, where a workstation's name stands."""
+    return f"{_CLUSTER}{export}"
+
+
+def is_cluster(name: str) -> bool:
+    """Whether this is the name of a cluster: no workstation's has a colon."""
+    return name.startswith(_CLUSTER)
+
+
 class Workstation:
     """One workstation: what is kept of it, and what only the present connection says."""
 

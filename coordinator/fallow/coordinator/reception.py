@@ -38,9 +38,11 @@ from fallow.shared.messages import (
     Done,
     Drain,
     Enrol,
+    Export,
     Failed,
     Hello,
     Hold,
+    Import,
     Invite,
     Keys,
     KeysReply,
@@ -154,6 +156,8 @@ class Reception:
                 | Hold()
                 | Release()
                 | Retry()
+                | Export()
+                | Import()
                 | Drain()
                 | Undrain()
                 | Why()

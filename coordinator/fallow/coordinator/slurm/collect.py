@@ -112,8 +112,12 @@ class Collection:
             raise FallowError(
                 f"{self._root / RESULTS} cannot be written", f"{error.strerror}: {error.filename}"
             ) from None
-        finally:
-            shutil.rmtree(_own(self._root), ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove what was only there for this call."""
+        with contextlib.suppress(OSError):
+            (self._root / RESULTS / ".staging").rmdir()
+        shutil.rmtree(_own(self._root), ignore_errors=True)
 
     def _collect(self) -> Collected:
         build = self.collect_build()
@@ -141,8 +145,6 @@ class Collection:
             self._progress(1)
         taken += self._commit(waiting, damaged)
         self._results.tidy_all()
-        with contextlib.suppress(OSError):
-            (self._root / RESULTS / ".staging").rmdir()
         return Collected(
             counts=counts,
             taken=taken,

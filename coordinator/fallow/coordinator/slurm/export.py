@@ -84,16 +84,22 @@ def write(
     `files` has a real file for every hash of the manifest's contents. A folder that could not be
     finished is removed.
     """
-    batch = manifest.batch
-    classes = classify(batch, expansion, site, with_build=has_build(batch), jobs=manifest.jobs)
-    exported = Exported(id=manifest.id, batch=batch, site=site, classes=classes)
-    _refuse_unmeetable(exported)
+    exported = check(manifest, expansion, site)
     _make_empty(folder)
     try:
         return _fill(exported, manifest, expansion, files, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def check(manifest: FolderManifest, expansion: Expansion, site: Site) -> Exported:
+    """What would be exported; FallowError where the batch cannot be, or no node could run it."""
+    batch = manifest.batch
+    classes = classify(batch, expansion, site, with_build=has_build(batch), jobs=manifest.jobs)
+    exported = Exported(id=manifest.id, batch=batch, site=site, classes=classes)
+    _refuse_unmeetable(exported)
+    return exported
 
 
 def _fill(

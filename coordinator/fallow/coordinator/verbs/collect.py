@@ -9,6 +9,7 @@ import click
 
 from fallow.coordinator import render
 from fallow.coordinator.verbs.options import coordinator_option, example, json_option
+from fallow.shared.errors import FallowError
 
 _SHOWN = 10
 
@@ -24,10 +25,19 @@ def collect(out_dir: Path, as_json: bool, coordinator: str | None) -> None:
     that the coordinator has are handed in there too.
     """
     from fallow.coordinator.slurm.collect import Collection
+    from fallow.coordinator.slurm.exchange import hand_in
 
     collection = Collection(out_dir)
     meta = collection.manifest.batch.meta
-    done = collection.collect()
+    handed_in = None
+    try:
+        done = collection.collect()
+        try:
+            handed_in = hand_in(coordinator, collection, out_dir, quiet=as_json)
+        except FallowError as error:
+            click.echo(f"warning: not handed in at the coordinator yet: {error}", err=True)
+    finally:
+        collection.close()
     jobs = len(collection.jobs)
     where = (out_dir / "results" / meta.namespace / meta.batch_name).absolute()
     if as_json:
@@ -44,12 +54,15 @@ def collect(out_dir: Path, as_json: bool, coordinator: str | None) -> None:
                 "problems": done.problems,
                 "damaged": done.damaged,
                 "results": str(where),
+                "handed_in": handed_in,
             }
         )
         return
     said = ", ".join(f"{count} {state}" for state, count in sorted(done.counts.items()))
     print(f"{meta.namespace}:{meta.batch_name}: {said}")
     print(f"{done.taken} new, {done.unchanged} here already, in {where}")
+    if handed_in is not None:
+        print(f"handed in: {handed_in}")
     if done.build:
         print(done.build)
     _list("not succeeded:", [f"{each.job}: {each.state}, {each.reason}" for each in done.problems])

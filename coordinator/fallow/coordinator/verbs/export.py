@@ -75,7 +75,10 @@ def slurm(
     if Path(what).is_file() or Path(what).suffix in {".yaml", ".yml"}:
         _export_file(Path(what), out_dir, site, as_json)
     else:
-        raise UsageError(f"There is no file {what}")
+        from fallow.coordinator.slurm.exchange import export_ref
+
+        written, title = export_ref(coordinator, what, out_dir, site, quiet=as_json)
+        _tell(written, title, out_dir, as_json)
 
 
 def _export_file(file: Path, folder: Path, site: "Site", as_json: bool) -> None:

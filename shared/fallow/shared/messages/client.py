@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from fallow.shared.batch import Batch
 from fallow.shared.messages.data import CHUNK
+from fallow.shared.runs import Exit
 
 
 class Content(Struct, frozen=True):
@@ -85,6 +86,38 @@ class Why(Struct, frozen=True, tag="why"):
     """Why a job, or the first of a batch that waits, is not running."""
 
     ref: str
+
+
+class Export(Struct, frozen=True, tag="export"):
+    """Hand the jobs of a batch that wait to a cluster, as this export (a word of one's own).
+
+    Without a word nothing changes. The reply is ExportReply, the same for the same word.
+    """
+
+    ref: str
+    export: str = ""
+
+
+class Imported(Struct, frozen=True):
+    """One attempt that ended on a cluster, as `Finished` of a run; its files are sent before."""
+
+    index: int
+    number: int
+    exit: Exit
+    manifest: str | None
+    size: int
+    started: float | None
+    ended: float | None
+    run_seconds: float
+
+
+class Import(Struct, frozen=True, tag="import"):
+    """What came back of an export; `killed` are jobs (by index) that were ended there."""
+
+    ref: str
+    export: str
+    attempts: tuple[Imported, ...]
+    killed: tuple[int, ...] = ()
 
 
 class Status(Struct, frozen=True, tag="status"):
@@ -171,6 +204,8 @@ ClientVerb: TypeAlias = (
     | Hold
     | Release
     | Retry
+    | Export
+    | Import
     | Drain
     | Undrain
     | Why

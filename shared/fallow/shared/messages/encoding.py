@@ -13,7 +13,9 @@ from fallow.shared.messages.client import (
     ClientVerb,
     Drain,
     Enrol,
+    Export,
     Hold,
+    Import,
     Invite,
     Keys,
     Kill,
@@ -67,7 +69,22 @@ class Reply(Struct, frozen=True, tag="reply"):
 
 
 _SUBMITTER = frozenset(
-    {Submit, Kill, Remove, Hold, Release, Retry, Status, Nodes, Why, Logs, Pull, Watch},
+    {
+        Submit,
+        Kill,
+        Remove,
+        Hold,
+        Release,
+        Retry,
+        Export,
+        Import,
+        Status,
+        Nodes,
+        Why,
+        Logs,
+        Pull,
+        Watch,
+    },
 )
 VERBS: dict[Role, frozenset[type]] = {
     "workstation": frozenset({Hello, Report, Bye, Tailed, Noticed}),

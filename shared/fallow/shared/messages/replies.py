@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from fallow.shared.batch import Batch
+from fallow.shared.messages.client import Content
 from fallow.shared.runs import OutputFile
 
 
@@ -34,6 +36,16 @@ class Submitted(Struct, frozen=True, tag="submitted"):
     batch: str
     jobs: int
     warnings: tuple[str, ...] = ()
+
+
+class ExportReply(Struct, frozen=True, tag="export_reply"):
+    """A batch as it was handed in, and (index, attempts so far) of each job that is exported."""
+
+    uid: str
+    owner: str
+    batch: Batch
+    contents: dict[str, tuple[Content, ...]]
+    jobs: tuple[tuple[int, int], ...]
 
 
 JobStateName = Literal[
@@ -239,6 +251,7 @@ ClientReply: TypeAlias = (
     | Done
     | Need
     | Submitted
+    | ExportReply
     | StatusReply
     | NodesReply
     | WhyReply
