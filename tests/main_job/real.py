@@ -78,12 +78,14 @@ class RealWorkstation(Workstation):
         super().__init__(folder, name)
         self.sandbox = sandbox
         self.covers_terminals = False
+        self.meminfo: Path | None = None
         self.seen: set[Birth] = set()
 
     def start(self, token: str | None = None) -> None:
         words: list[str | Path] = [SCRIPT, "agent", "--data-dir", self.data_dir]
         words += ["--join", token] if token else []
         covered = [_COVERED] if self.covers_terminals else []
+        covered += [f"mount --bind {self.meminfo} /proc/meminfo"] if self.meminfo else []
         covered += [_WITHOUT_BUBBLEWRAP] if self.sandbox == "plain" else []
         if covered:
             user = [] if os.geteuid() == 0 else ["--map-root-user"]
@@ -206,11 +208,13 @@ class Group:
         configuration: str | None = None,
         sandbox: Sandbox = "hidden",
         covers_terminals: bool = False,
+        meminfo: Path | None = None,
     ) -> RealWorkstation:
-        """A workstation that has joined and is online."""
+        """A workstation that has joined and is online; `meminfo` is what it reads of its memory."""
         made = RealWorkstation(self.coordinator.folder / "workstations", name, sandbox)
         self._made.append(made)
         made.covers_terminals = covers_terminals
+        made.meminfo = meminfo
         made.configure(config(sandbox=sandbox) if configuration is None else configuration)
         made.start(self.coordinator.token(name))
         made.wait_online()

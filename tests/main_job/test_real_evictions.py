@@ -6,9 +6,11 @@ Not pauses (test_real_desks.py) nor jobs that people end (test_real_endings.py).
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from fallow.shared.work import machine
 from main_job.conftest import Coordinator
 from main_job.real import Group, RealWorkstation, Sandbox, config, one_job
 from waiting import wait_until
@@ -93,6 +95,39 @@ def test_a_drained_workstation_hands_over_what_its_job_has_done(group: Group) ->
     there.let_go()
     job = group.wait_for_state("b", "succeeded")
     assert (job["attempts"], job["evictions"], job["failures"]) == (2, 1, 0)
+
+
+def test_who_is_short_of_memory_is_rid_of_the_largest_paused_job(
+    group: Group, tmp_path: Path
+) -> None:
+    total = machine.total_memory()
+    big = total // 50
+    meminfo = tmp_path / "meminfo"
+    says_free(meminfo, total)
+    offer = config(cpus=2).replace('memory = "1GiB"', 'memory = "90%"')
+    here = group.workstation("ws1", offer, meminfo=meminfo)
+    holds = f"held = b'x' * {big}; print('has it', flush=True); import time; time.sleep(600)"
+    line = f'python3 -c "{holds}"'
+    group.submit(one_job(line, "large").replace("64MiB", f"{2 * big}"))
+    group.submit(one_job("echo has it; sleep 600", "small"))
+
+    def both_have_it() -> bool:
+        found = (here.data_dir / "runs").glob("*/stdout.txt")
+        return sum("has it" in each.read_text() for each in found) == 2
+
+    wait_until(both_have_it, 40, "both jobs to run")
+    assert here.verb("pause").returncode == 0
+    wait_until(lambda: group.job("large")["state"] == "paused", 20, "the pause")
+    says_free(meminfo, total // 10 - big // 2)
+    wait_until(lambda: group.job("large")["evictions"] == 1, 40, "the large one to go")
+    small = group.job("small")
+    assert (small["state"], small["evictions"]) == ("paused", 0)
+
+
+def says_free(meminfo: Path, size: int) -> None:
+    """What the kernel would say; written as one, since it is read at any time."""
+    text = f"MemTotal: 0 kB\nMemFree: 0 kB\nMemAvailable: {size // 1024} kB\n"
+    meminfo.write_text(text)
 
 
 def test_a_job_that_runs_for_too_long_has_failed_and_its_files_are_kept(group: Group) -> None:
