@@ -69,8 +69,9 @@ def test_a_hold_lets_go_on_what_runs_and_starts_nothing(
     assert desk.read() == ["assign 0#1"]
     desk.run(Running())
     done = office.ask(Hold("sweep"))
-    assert done == Did("3 jobs of ana:sweep held; 1 job of them go on to their end")
+    assert done == Did("3 jobs of ana:sweep held; 1 job of them goes on to its end")
     assert office.shown("sweep") == ["running", "held", "held"]
+    assert office.notes("held") == ["held ana:sweep 3 jobs by ana"]
     assert desk.finish() == ["accepted 0#1 committed"]
     assert office.shown("sweep") == ["succeeded", "held", "held"]
     office.restart()
@@ -78,7 +79,7 @@ def test_a_hold_lets_go_on_what_runs_and_starts_nothing(
     assert desk.assigned == desk.assigned[:1]
     assert office.ask(Release("sweep/j2")) == Did("ana:sweep/j2 goes on")
     assert desk.read() == ["assign 2#1"]
-    assert office.ask(Release("sweep")) == Did("1 job of ana:sweep go on")
+    assert office.ask(Release("sweep")) == Did("1 job of ana:sweep goes on")
     assert office.ask(Release("sweep")) == Did("ana:sweep is not held")
 
 
@@ -93,6 +94,7 @@ def test_a_held_job_that_was_running_does_not_start_again_after_an_eviction(
     desk.connect()
     assert desk.run(Finished(Stopped("evict"))) == ["accepted 0#1 discarded"]
     assert office.job("sweep/j0").state == Held("held by ana", "hand")
+    assert office.notes("held")[1:] == ["held ana:sweep/j0 held by ana"]
     office.ask(Release("sweep"))
     assert desk.read() == ["assign 0#2"]
 
@@ -524,9 +526,7 @@ def test_a_drained_workstation_finishes_what_it_has_and_gets_nothing_over_a_rest
     desk.read()
     loft.read()
     done = office.ask(Drain("desk"), ADMIN)
-    assert done == Did(
-        "desk takes no new jobs; 1 job there go on to their end (--now sends them away)"
-    )
+    assert done == Did("desk takes no new jobs; 1 job there goes on to its end (--now: elsewhere)")
     assert desk.finish() == ["accepted 0#1 committed"]
     assert loft.finish() == ["assign 2#1", "accepted 1#1 committed"]
     loft.run(Running())
@@ -549,7 +549,7 @@ def test_a_drain_now_sends_what_runs_elsewhere_and_costs_it_nothing(
     desk.read()
     desk.run(Running())
     done = office.ask(Drain("desk", True), ADMIN)
-    assert done == Did("desk takes no new jobs; 1 job there go elsewhere")
+    assert done == Did("desk takes no new jobs; 1 job there goes elsewhere")
     assert desk.read() == ["withdraw 0#1 evict"]
     assert desk.run(Finished(Stopped("evict"))) == ["accepted 0#1 discarded"]
     assert loft.read() == ["assign 0#2"]

@@ -18,7 +18,7 @@ from fallow.coordinator.events import Answer, Caller, Change, RemoveTree
 from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.lives import happen, happen_to_job, kill, stop
 from fallow.coordinator.node import Workstation
-from fallow.coordinator.records import Active, Done, Exported, Held, JobRecord, Queued, Stopping
+from fallow.coordinator.records import Active, Done, Exported, Held, JobRecord, Stopping
 from fallow.coordinator.world import World
 from fallow.shared import messages as said
 from fallow.shared.errors import FallowError, Refused
@@ -83,6 +83,10 @@ def _happened(
 
 def _count(number: int, what: str = "job") -> str:
     return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def _go_on(number: int) -> str:
+    return "goes on to its end" if number == 1 else "go on to their end"
 
 
 # --- kill and remove ------------------------------------------------------------------------------
@@ -157,7 +161,7 @@ def _hold(
     going_on = sum(type(each.state) is Active for each in news)
     if job is not None:
         return f"{ref} {'goes on to its end, and does not start again' if going_on else 'is held'}"
-    rest = f"; {_count(going_on)} of them go on to their end" if going_on else ""
+    rest = f"; {_count(going_on)} of them {_go_on(going_on)}" if going_on else ""
     return f"{_count(len(news))} of {ref} held{rest}"
 
 
@@ -175,7 +179,9 @@ def _release(
     if not news:
         return f"{ref} is not held"
     world.say(now.wall, "released", batch, job, text=f"{_count(len(news))} by {caller.name}")
-    return f"{ref} goes on" if job is not None else f"{_count(len(news))} of {ref} go on"
+    if job is not None:
+        return f"{ref} goes on"
+    return f"{_count(len(news))} of {ref} {'goes' if len(news) == 1 else 'go'} on"
 
 
 # --- retry ----------------------------------------------------------------------------------------
@@ -255,7 +261,7 @@ def _give_up(world: World, job: JobRecord, now: Moment) -> bool:
         if each.id != world.committing.get(job.id) and type(each.state) is not Stopping:
             happen(world, each, attempts.Silent(), now)
     after = world.job(job.id)
-    return after is not None and type(after.state) is Queued
+    return after is not None and type(after.state) is not Active
 
 
 def _rebuild(world: World, batch: LiveBatch) -> None:
@@ -293,8 +299,10 @@ def _drain(world: World, node: Workstation, caller: Caller, at_once: bool, now: 
         return f"{node.name} takes no new jobs, and has none"
     runs = _count(len(here))
     if at_once:
-        return f"{node.name} takes no new jobs; {runs} there go elsewhere"
-    return f"{node.name} takes no new jobs; {runs} there go on to their end (--now sends them away)"
+        go = "goes" if len(here) == 1 else "go"
+        return f"{node.name} takes no new jobs; {runs} there {go} elsewhere"
+    there = f"{runs} there {_go_on(len(here))} (--now: elsewhere)"
+    return f"{node.name} takes no new jobs; {there}"
 
 
 def _undrain(world: World, node: Workstation, caller: Caller, now: Moment) -> str:

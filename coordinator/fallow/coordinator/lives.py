@@ -21,6 +21,7 @@ from fallow.coordinator.events import Commit, DropOutputs, KeepCheckpoint, Tell,
 from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.node import Workstation
 from fallow.coordinator.records import (
+    Active,
     AttemptRecord,
     Avoid,
     Collecting,
@@ -99,7 +100,8 @@ def happen_to_job(world: World, job: JobRecord, event: jobs.Event, now: Moment) 
         if type(new.state) is Done:
             checkpoints.drop(world, new.id)
             world.say(now.wall, "done", batch, new, text=new.state.outcome)
-        elif type(new.state) is Held:
+        elif type(new.state) is Held and (new.state.by != "hand" or type(job.state) is Active):
+            # A hold by hand has been told of already, for all its jobs at once.
             world.say(now.wall, "held", batch, new, text=new.state.why)
     if batch.ended and not had_ended:
         _tell_of_the_end(world, batch)
