@@ -19,19 +19,17 @@ from fallow.coordinator.handing_in import hand_in
 from fallow.coordinator.local_words import Began, Counted, Fact, GaveUp, Interrupted, Over
 from fallow.coordinator.python_progress import Show, progress
 from fallow.coordinator.python_results import JobResult, NoSuchJob, Results
+from fallow.coordinator.waiting import all_over, look, looks
 from fallow.shared.batch import Batch
 from fallow.shared.batchtext import check_made
 from fallow.shared.errors import FallowError
 from fallow.shared.inputs import gather
-from fallow.shared.messages import BatchStatus, Done, Kill, Retry, Status, StatusReply
+from fallow.shared.messages import BatchStatus, Done, Kill, Retry
 from fallow.shared.sweep import Expansion
 
 __all__ = ["JobResult", "NoSuchJob", "Results", "SubmittedBatch", "run", "submit", "submitted"]
 
 PathLike = str | os.PathLike[str]
-
-_FIRST, _LAST = 0.02, 1.0  # seconds between two looks: short for a short batch
-_OVER = ("succeeded", "failed", "killed")
 
 
 def run(
@@ -118,7 +116,7 @@ class SubmittedBatch:
     def status(self, *, jobs: bool = False) -> BatchStatus:
         """Its state, counts per state and estimate; with `jobs` every job as well. FallowError."""
         with _client(self._coordinator) as client:
-            return _look(client, self.ref, jobs)
+            return look(client, self.ref, jobs=jobs)
 
     def wait(self, timeout: float | None = None, *, progress: bool = True) -> Self:
         """Wait until every job is over or held, and return the batch itself.
@@ -127,18 +125,12 @@ class SubmittedBatch:
         see `results`.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        pause = _FIRST
         with _client(self._coordinator) as client, _shown(self.batch, progress) as show:
-            while True:
-                counts = _look(client, self.ref, jobs=False).counts
-                show(counts)
-                left = sum(counts.values()) - sum(counts.get(each, 0) for each in _OVER)
-                if left - counts.get("held", 0) == 0:
-                    return self
-                if end is not None and time.monotonic() + pause > end:
+            for batch in looks(client, self.ref):
+                show(batch.counts)
+                if end is not None and time.monotonic() > end and not all_over(batch):
                     raise TimeoutError(f"{self.ref} has not ended within {timeout:g} s")
-                time.sleep(pause)
-                pause = min(pause * 1.2, _LAST)
+        return self
 
     def results(self, dest: PathLike = ".") -> Results:
         """Fetch what is there and not here yet, below `dest`, as `coordinator pull` does."""
@@ -197,10 +189,6 @@ class _Counting:
 
 def _client(coordinator: PathLike | None) -> Client:
     return Client(None if coordinator is None else os.fspath(coordinator))
-
-
-def _look(client: Client, ref: str, jobs: bool) -> BatchStatus:
-    return client.ask_patiently(Status(ref, jobs=jobs), StatusReply).batches[0]
 
 
 def _ref(batch: Batch) -> str:

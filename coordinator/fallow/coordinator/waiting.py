@@ -1,11 +1,11 @@
-"""Waiting for a batch to end, for `submit --wait`: looking again, and showing how far it is.
+"""Waiting for a batch to end, at a terminal or in Python: looking again, showing how far it is.
 
 Not the looking at one moment (`verbs.status`).
 """
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -35,23 +35,35 @@ class Waited(Struct, frozen=True):
 
 def wait_for_batch(client: Client, ref: str, *, follow: bool, quiet: bool) -> Waited:
     """Look until every job is over, or what is not over is held."""
-    pause = _FIRST
     followers: dict[str, Follower] = {}
     with render.job_progress(ref, quiet or follow) as show:
-        while True:
-            batch = _look(client, ref, jobs=follow)
+        for batch in looks(client, ref, jobs=follow):
             show(batch.counts)
             if follow:
                 _follow(client, ref, batch, followers)
-            over = sum(batch.counts.get(state, 0) for state in _OVER)
-            held = batch.counts.get("held", 0)
-            if over + held == sum(batch.counts.values()):
-                return Waited(batch.state, batch.counts)
-            time.sleep(pause)
-            pause = min(pause * 1.2, _LAST)
+    return Waited(batch.state, batch.counts)
 
 
-def _look(client: Client, ref: str, jobs: bool) -> BatchStatus:
+def looks(client: Client, ref: str, *, jobs: bool = False) -> Iterator[BatchStatus]:
+    """The batch again and again, the last time when every job is over or held; waits between."""
+    pause = _FIRST
+    while True:
+        batch = look(client, ref, jobs=jobs)
+        yield batch
+        if all_over(batch):
+            return
+        time.sleep(pause)
+        pause = min(pause * 1.2, _LAST)
+
+
+def all_over(batch: BatchStatus) -> bool:
+    """Whether nothing more comes of it by itself: every job is over or held."""
+    over = sum(batch.counts.get(state, 0) for state in (*_OVER, "held"))
+    return over == sum(batch.counts.values())
+
+
+def look(client: Client, ref: str, *, jobs: bool = False) -> BatchStatus:
+    """The batch at this moment; with `jobs` each of them as well."""
     return client.ask_patiently(Status(ref, jobs=jobs), StatusReply).batches[0]
 
 
