@@ -187,7 +187,7 @@ on_lost: {after: 10m, then: wait}
 priority: high
 after: [mesh_01, "other:mesh_02"]
 notify: [desktop, "matrix:@bo:example.org", "https://hooks.example.org/x"]
-slurm: {partition: cpu, exclusive: true, mem: 1.50, requeue: no}
+slurm: {job_name: ~, partition: cpu, exclusive: true, mem: 1.50, requeue: no}
 """
     ).batch
     assert found.python is not None

@@ -33,7 +33,7 @@ from fallow.shared.batch import (
 )
 from fallow.shared.reading import Choice, Made, Many, Reader, Shape, fail
 from fallow.shared.sweeptable import read_table
-from fallow.shared.yamlnodes import Node, is_mapping, is_scalar, is_sequence
+from fallow.shared.yamlnodes import Node, is_mapping, is_null, is_scalar, is_sequence
 
 
 def file(reader: Reader, node: Node, path: Place) -> File:
@@ -66,9 +66,9 @@ def env(reader: Reader, node: Node, path: Place) -> dict[str, str]:
 
 
 def slurm(reader: Reader, node: Node, path: Place) -> dict[str, Scalar]:
-    """Options of sbatch, passed on as they are written."""
-    pairs = reader.pairs(node, path)
-    return {key: reader.word(value, (*path, key)) for key, _, value in pairs}
+    """Options of sbatch, passed on as they are written; those without a value are left out."""
+    pairs = [(key, value) for key, _, value in reader.pairs(node, path) if not is_null(value)]
+    return {key: reader.word(value, (*path, key)) for key, value in pairs}
 
 
 def row(reader: Reader, node: Node, path: Place) -> dict[str, Scalar]:

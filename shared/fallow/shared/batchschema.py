@@ -28,6 +28,10 @@ _MOUNT: Final = r"^/[^:,\\\x00-\x1f\x7f]*[^/:,\\\x00-\x1f\x7f][^:,\\\x00-\x1f\x7
 
 _TEXT: Final[Schema] = {"type": ["string", "number", "boolean"]}
 _VALUE: Final[Schema] = {"type": ["string", "number", "boolean"]}
+_OPTION_VALUE: Final[Schema] = {
+    "type": ["string", "number", "boolean", "null"],
+    "pattern": r"^[^\x00-\x1f\x7f]*$",
+}
 _FULL: Final[Schema] = {
     "anyOf": [{"type": ["number", "boolean"]}, {"type": "string", "pattern": "."}]
 }
@@ -239,7 +243,7 @@ class _Maker:
         if read is keys.env:
             return _mapping(_TEXT, _VARIABLE)
         if read is keys.slurm:
-            return _mapping({**_VALUE, "pattern": r"^[^\x00-\x1f\x7f]*$"}, _OPTION)
+            return _mapping(_OPTION_VALUE, _OPTION)
         if read is keys.row:
             return {**_mapping(_VALUE), "minProperties": 1}
         if read is keys.sweep:
