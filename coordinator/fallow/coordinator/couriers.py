@@ -18,6 +18,8 @@ from fallow.coordinator.telling import MATRIX, Message
 log = logging.getLogger(__name__)
 
 _GONE = {403, 404}
+_LONGEST_ERRAND = 30.0  # seconds
+_MOST_LOST = 8  # couriers that wait for an answer which nobody waits for any more
 _MATRIX = "/_matrix/client/v3"
 
 
@@ -63,6 +65,7 @@ class Couriers:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="couriers", daemon=True)
         self._started = False
+        self._lost: list[threading.Thread] = []
 
     def send(self, errand: Errand) -> None:
         if not self._started:  # most coordinators never tell anybody anything
@@ -77,11 +80,30 @@ class Couriers:
 
     def _run(self) -> None:
         while not self._stopping and (errand := self._errands.get()) is not None:
-            try:
-                self._post(self._carry(errand))
-            except Exception as error:
-                log.exception("a courier stumbled")
-                self._post(Failed(errand.id, f"a fault of Fallow ({type(error).__name__})", True))
+            self._post(self._watched(errand))
+
+    def _watched(self, errand: Errand) -> Outcome:
+        """Carry it out, but do not wait for one who answers a letter an hour."""
+        self._lost = [each for each in self._lost if each.is_alive()]
+        if len(self._lost) >= _MOST_LOST:
+            return Failed(errand.id, "too many others do not come to an end", room=errand.room)
+        came: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        courier = threading.Thread(
+            target=self._go, args=(errand, came.put), name="courier", daemon=True
+        )
+        courier.start()
+        try:
+            return came.get(timeout=_LONGEST_ERRAND)
+        except queue.Empty:
+            self._lost.append(courier)
+            return Failed(errand.id, "the answer takes too long", room=errand.room)
+
+    def _go(self, errand: Errand, tell: Callable[[Outcome], None]) -> None:
+        try:
+            tell(self._carry(errand))
+        except Exception as error:
+            log.exception("a courier stumbled")
+            tell(Failed(errand.id, f"a fault of Fallow ({type(error).__name__})", True))
 
     def _carry(self, errand: Errand) -> Outcome:
         from fallow.coordinator.calling import NotDone, call

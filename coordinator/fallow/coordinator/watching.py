@@ -14,9 +14,11 @@ from fallow.shared.errors import FallowError
 from fallow.shared.messages import Watch, WatchReply
 from fallow.shared.moments import Moment
 
-_PAGE = 10_000
+_PAGE = 4_000  # some 20 ms, in which nobody else is answered
 _WINDOW = 50_000  # events that one question may look through
 _LONGEST_WAIT = 15.0  # seconds; below a client's own patience
+_MOST_WAITING = 500
+_EVERY = 0.1  # seconds between two looks: thousands of short jobs need not wake everybody each time
 
 
 class _Waiting(Struct):
@@ -36,6 +38,8 @@ class Watching:
         self._answer = answer
         self._waiting: list[_Waiting] = []
         self._seen = 0
+        self._next_look = 0.0
+        self._news = False
 
     def watch(self, reply: int, ask: Watch, now: Moment) -> None:
         """Answer now, or when something has happened."""
@@ -48,7 +52,8 @@ class Watching:
             after = self._store.last_event()
         deadline = now.boot + min(max(ask.wait, 0.0), _LONGEST_WAIT)
         waiting = _Waiting(reply, ask, ref, after, deadline)
-        if not self._look(waiting, over=deadline <= now.boot):
+        full = len(self._waiting) >= _MOST_WAITING
+        if not self._look(waiting, over=full or deadline <= now.boot):
             self._waiting.append(waiting)
 
     def look(self, now: Moment) -> bool:
@@ -56,7 +61,10 @@ class Watching:
         if not self._waiting:
             return False
         last = self._store.last_event()
-        news, self._seen = last != self._seen, last
+        self._news, self._seen = self._news or last != self._seen, last
+        news = self._news and now.boot >= self._next_look
+        if news:
+            self._news, self._next_look = False, now.boot + _EVERY
         before = len(self._waiting)
         self._waiting = [
             each
@@ -67,7 +75,11 @@ class Watching:
         return len(self._waiting) < before
 
     def deadline(self) -> float | None:
-        return min((each.deadline for each in self._waiting), default=None)
+        """The boot-clock second of the next look, None when nobody waits."""
+        if not self._waiting:
+            return None
+        first = min(each.deadline for each in self._waiting)
+        return min(first, self._next_look) if self._news else first
 
     def _meant(self, ref: str) -> str:
         """The full name; a batch that was removed is still in the audit under its own."""
