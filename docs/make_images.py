@@ -1,7 +1,8 @@
-"""Makes the pictures in docs/images: icons in every size, the real tray on a virtual screen.
+"""Makes the pictures: the icons of the tray from their SVG, and those in docs/images.
 
-Run it after a change of icon, menu or window, and look at the result:
-`.venv/bin/python docs/make_images.py`. What the agent says in the pictures is made up.
+Run it after a change of icon, menu or window, and look at the result: `.venv/bin/python
+docs/make_images.py`. The latter show the real tray on a virtual screen; what the agent says there
+is made up.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ TOP = Path(__file__).parents[1]
 sys.path[:0] = [str(TOP / "tests"), str(TOP / "examples")]
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
-from PySide6 import QtCore, QtGui  # noqa: E402
+from PySide6 import QtCore, QtGui, QtSvg  # noqa: E402
 
 from desktop.agent_end import AgentEnd  # noqa: E402
 from desktop.shown_tray import NAMES, settled_icon, show_tray  # noqa: E402
@@ -29,11 +30,14 @@ from fallow.tray.status import (  # noqa: E402
     SensorStatus,
     Span,
 )
+from fallow.tray.ui.pictures import SIZES as STRIP  # noqa: E402
 from fallow.tray.ui.pictures import drawn  # noqa: E402
+from fallow.tray.view import IconName  # noqa: E402
 from virtual_screen import Area  # noqa: E402
 from waiting import wait_until  # noqa: E402
 
 IMAGES = TOP / "docs" / "images"
+ICONS = TOP / "tray" / "fallow" / "tray" / "ui" / "icons"
 SIZES = (16, 22, 32, 64)
 LIGHT, DARK = "#eff0f1", "#2a2e32"
 WORDS = {
@@ -124,6 +128,33 @@ def shown_desktop(tray: str, size: tuple[int, int], dark: bool) -> Iterator[Virt
 
 def named(name: str, dark: bool) -> Path:
     return IMAGES / f"{name}{'-dark' if dark else ''}.png"
+
+
+def strips() -> None:
+    """Each icon in every size, from its SVG, as the tray has it."""
+    for name in NAMES:
+        drawing(name).save(str(ICONS / f"{name}.png"))
+
+
+def drawing(name: IconName) -> QtGui.QImage:
+    """The strip of one icon."""
+    shape = QtGui.QImage.Format.Format_ARGB32_Premultiplied
+    renderer = QtSvg.QSvgRenderer(str(ICONS / f"{name}.svg"))
+    strip = QtGui.QImage(sum(STRIP), max(STRIP), shape)
+    strip.fill(QtCore.Qt.GlobalColor.transparent)
+    painter = QtGui.QPainter(strip)
+    left = 0
+    for size in STRIP:
+        # Each by itself: at another place edges would be smoothed in another way.
+        image = QtGui.QImage(size, size, shape)
+        image.fill(QtCore.Qt.GlobalColor.transparent)
+        alone = QtGui.QPainter(image)
+        renderer.render(alone)
+        alone.end()
+        painter.drawImage(left, 0, image)
+        left += size
+    painter.end()
+    return strip
 
 
 def icons() -> None:
@@ -218,6 +249,7 @@ def settle() -> None:
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     app = QtGui.QGuiApplication([])
+    strips()
     icons()
     del app
     with tempfile.TemporaryDirectory() as folder, AgentEnd(Path(folder)) as agent:

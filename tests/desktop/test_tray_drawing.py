@@ -4,10 +4,11 @@ The window is in test_window.py, the real tray on a virtual screen in test_tray_
 """
 
 from collections.abc import Iterator
+from importlib.resources import files
 from itertools import combinations
 
 import pytest
-from PySide6 import QtGui, QtWidgets
+from PySide6 import QtCore, QtGui, QtSvg, QtWidgets
 from pytestqt.qtbot import QtBot
 
 from desktop.shown_tray import NAMES
@@ -43,6 +44,22 @@ def test_icons_differ_by_shape(one: IconName, other: IconName, ground: str) -> N
 def test_icons_stand_out_from_the_panel(name: IconName, ground: str) -> None:
     panel = QtGui.qGray(QtGui.QColor(ground).rgb())
     assert sum(abs(grey - panel) > 60 for grey in greys(name, 16, ground)) >= 48
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_each_is_what_its_svg_says(name: IconName, size: int) -> None:
+    """After a change of the SVG: docs/make_images.py."""
+    svg = files("fallow.tray.ui").joinpath("icons", f"{name}.svg").read_bytes()
+    image = QtGui.QImage(size, size, QtGui.QImage.Format.Format_ARGB32_Premultiplied)
+    image.fill(QtCore.Qt.GlobalColor.transparent)
+    painter = QtGui.QPainter(image)
+    QtSvg.QSvgRenderer(QtCore.QByteArray(svg)).render(painter)
+    painter.end()
+    found = drawn(name, size)
+    pairs = zip(bytes(image.constBits()), bytes(found.constBits()), strict=True)
+    # A colour that is stored without its transparency is rounded.
+    assert max(abs(one - other) for one, other in pairs) <= 2
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -88,7 +88,8 @@ def test_wheel_holds_every_module_and_all_data(wheel: zipfile.ZipFile) -> None:
 
 def test_wheel_holds_the_icons(wheel: zipfile.ZipFile) -> None:
     icons = [name for name in wheel.namelist() if name.startswith("fallow/tray/ui/icons/")]
-    assert any(name.endswith(".svg") for name in icons)
+    assert {Path(name).suffix for name in icons} == {".svg", ".png"}
+    assert len(icons) == 12
 
 
 def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:

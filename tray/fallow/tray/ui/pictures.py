@@ -1,16 +1,18 @@
-"""The icons as Qt wants them: each drawn from its SVG in every size that a panel asks for.
+"""The icons as Qt wants them, in every size that a panel asks for.
 
-Not when which is shown: `view` says that by name.
+Not when which is shown: `view` says that by name. Each is drawn once from its SVG into a strip of
+all sizes (`docs/make_images.py`): the library that draws SVG would take 2 MB of every tray.
 """
 
 from functools import cache
 from importlib.resources import files
 
-from PySide6 import QtCore, QtGui, QtSvg
+from PySide6 import QtCore, QtGui
 
 from fallow.tray.view import IconName
 
 SIZES = (16, 22, 24, 32, 48, 64)
+"""From left to right in a strip, at its upper edge."""
 
 
 @cache
@@ -23,14 +25,11 @@ def picture(name: IconName) -> QtGui.QIcon:
 
 
 def drawn(name: IconName, size: int) -> QtGui.QImage:
-    """The icon of this name as `size` by `size` pixels on a transparent ground."""
-    svg = files("fallow.tray.ui").joinpath("icons", f"{name}.svg").read_bytes()
-    renderer = QtSvg.QSvgRenderer(QtCore.QByteArray(svg))
-    if not renderer.isValid():
+    """The icon of this name as one of SIZES pixels square, on a transparent ground."""
+    content = files("fallow.tray.ui").joinpath("icons", f"{name}.png").read_bytes()
+    strip = QtGui.QImage.fromData(content)
+    if strip.isNull():
         raise ValueError(f"icon {name} cannot be drawn")
-    image = QtGui.QImage(size, size, QtGui.QImage.Format.Format_ARGB32_Premultiplied)
-    image.fill(QtCore.Qt.GlobalColor.transparent)
-    painter = QtGui.QPainter(image)
-    renderer.render(painter)
-    painter.end()
-    return image
+    left = sum(SIZES[: SIZES.index(size)])
+    cut = strip.copy(QtCore.QRect(left, 0, size, size))
+    return cut.convertToFormat(QtGui.QImage.Format.Format_ARGB32_Premultiplied)
