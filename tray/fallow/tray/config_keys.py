@@ -161,7 +161,7 @@ def _rate(value: Any) -> int | None:
 
 
 def _sandbox(value: Any) -> str:
-    if value not in {"auto", "bubblewrap", "none"}:
+    if value not in ("auto", "bubblewrap", "none"):
         raise Wrong('"auto", "bubblewrap" or "none"')
     return str(value)
 
