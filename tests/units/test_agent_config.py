@@ -89,7 +89,6 @@ def test_all_has_a_default() -> None:
         ('[presence]\nexclusive = ["a", "a"]', "stands once"),
         ("[presence]\nforeign_cpu = 0", "over 0"),
         ("[presence]\nforeign_cpu = 1.5", "up to 1.0"),
-        ('[presence]\nidle_after = "1m"\nsettle = "2m"', "settle is longer than"),
         ("[offer]\ngpus = -1", "0 for none"),
         ('[offer]\nbandwidth = "20MB"', "20MB/s"),
         ('[offer]\nbandwidth = "5B/s"', "at least"),
@@ -128,7 +127,7 @@ def test_a_desk_may_settle_for_longer_than_it_takes_to_be_free() -> None:
     ],
 )
 def test_more_than_there_is(offer: Offer, said: str) -> None:
-    computer = Computer(threads=8, memory=16 << 30, disk=100 << 30, gpus=1)
+    computer = Computer(memory=16 << 30, disk=100 << 30, gpus=1)
     with pytest.raises(FallowError, match=said):
         check_offer(offer, computer)
     check_offer(Offer(cpus=16, memory=float(16 << 30), gpus=1), computer)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from fallow.shared import units
 from fallow.shared.errors import FallowError
@@ -44,9 +43,8 @@ class Config(Struct, frozen=True):
 
 
 class Computer(Struct, frozen=True):
-    """What there is to offer: hardware threads, bytes of memory, bytes of the whole disk, GPUs."""
+    """What there is to offer: bytes of memory, bytes of the whole disk, GPUs where that is known."""
 
-    threads: int
     memory: int
     disk: int
     gpus: int | None = None
@@ -81,14 +79,14 @@ def parse(text: str, name: str = "agent.toml") -> dict[str, Any]:
 
 
 def check_offer(offer: Offer, computer: Computer, name: str = "agent.toml") -> None:
-    """FallowError when more is offered than this computer has."""
+    """FallowError when more is offered than this computer has.
+
+    More cores than it has are a wish: jobs that mostly wait may well share them.
+    """
 
     def refuse(key: str, has: str, hint: str) -> FallowError:
         return FallowError(f"{name}: offer.{key} is more than this computer has", has, hint)
 
-    if offer.cpus is not None and offer.cpus > computer.threads:
-        has = f"{offer.cpus} cores are offered, and there are {computer.threads} processors."
-        raise refuse("cpus", has, 'a smaller number, or cpus = "all"')
     if offer.memory > max(computer.memory, 1):
         sizes = units.format_size(int(offer.memory)), _about(computer.memory)
         has = f"{sizes[0]} are offered, and {sizes[1]} are installed."
@@ -125,11 +123,7 @@ class _Reader:
                 )
             values[section] = self._section(section, keys)
         presence = Policy(**values["presence"])
-        if "settle" not in values["presence"]:
-            presence = replace(presence, settle=min(presence.settle, presence.idle_after))
-        config = Config(presence, Offer(**values["offer"]), Jobs(**values["jobs"]))
-        self._check(config)
-        return config
+        return Config(presence, Offer(**values["offer"]), Jobs(**values["jobs"]))
 
     def _section(self, section: str, keys: dict[str, Any]) -> dict[str, Any]:
         values = {}
@@ -145,18 +139,6 @@ class _Reader:
                     f"It must be {wrong}.",
                 ) from None
         return values
-
-    def _check(self, config: Config) -> None:
-        """Each of two values can be, but not both."""
-        presence = config.presence
-        if presence.settle > presence.idle_after:
-            raise FallowError(
-                f"{self._name}: presence.settle is longer than presence.idle_after",
-                "A desk that has just become free settles for "
-                f"{units.format_duration(presence.settle)}, which is longer than the "
-                f"{units.format_duration(presence.idle_after)} after which it counts as free.",
-                "make settle shorter or idle_after longer",
-            )
 
     def _unknown(self, word: str, known: list[str], what: str) -> FallowError:
         near = difflib.get_close_matches(word, known, 1)

@@ -3,7 +3,6 @@
 Not the owner's rules (`config`), nor what the computer has (`machine`); what they come to together.
 """
 
-import os
 import shutil
 from functools import cache
 from pathlib import Path
@@ -20,7 +19,6 @@ from fallow.tray.settings import Settings
 def computer(data_dir: Path) -> Computer:
     """What this computer has."""
     return Computer(
-        threads=max(os.cpu_count() or 1, machine.physical_cores()),
         memory=machine.total_memory(),
         disk=shutil.disk_usage(_existing(data_dir)).total,
         gpus=len(_found_gpus()) or None,
