@@ -22,7 +22,6 @@ from fallow.tray import autostart, habits, hours, local, notices, view
 from fallow.tray.line import Line
 from fallow.tray.local import NoticeIs
 from fallow.tray.status import AgentStatus
-from fallow.tray.ui.about import about, complain
 from fallow.tray.ui.icon import TrayIcon
 from fallow.tray.ui.notify import Notifier
 from fallow.tray.ui.one_per_session import Session
@@ -214,6 +213,9 @@ class Tray(QtCore.QObject):
                 self._ensure_agent()
                 self.line.retry()
             case view.About():
+                # As the windows: most sessions need none of it.
+                from fallow.tray.ui.about import about
+
                 self._keep("about", about())
             case view.Quit():
                 self._quit()
@@ -221,6 +223,8 @@ class Tray(QtCore.QObject):
                 assert_never(intent)
 
     def _complain(self, error: FallowError) -> None:
+        from fallow.tray.ui.about import complain
+
         # The same complaint twice is one box.
         if error.title not in self._boxes:
             self._keep(error.title, complain(error))
