@@ -89,6 +89,17 @@ def test_on_a_free_desk_nobody_waits_for_a_turn() -> None:
     assert "Terminate 2-1" in desk.wait(630.0)
 
 
+def test_who_falls_asleep_over_it_has_its_grace_when_it_wakes() -> None:
+    desk = online()
+    desk.running(LEAVES)
+    desk.touch()
+    desk.wait(20.0)
+    desk.now = desk.now.plus(3600.0)
+    assert "Kill 1-1" not in desk.do(words.Woke(3600.0), words.Expired())
+    assert "Kill 1-1" not in desk.wait(39.0)
+    assert "Kill 1-1" in desk.wait(1.0)
+
+
 def test_without_a_checkpoint_it_is_killed_as_it_lies() -> None:
     desk = online()
     desk.running(replace(JOB, on_owner_return=OnOwnerReturn(do="evict")))

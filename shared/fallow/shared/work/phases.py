@@ -209,7 +209,12 @@ def seconds(run: Run, now: Moment) -> tuple[float, float]:
 
 
 def paused_for(run: Run, length: float, now: Moment) -> Run:
-    """The run whose last `length` seconds were no running time: its computer slept."""
+    """The run whose last `length` seconds were no running time: its computer slept.
+
+    Nor could it save itself meanwhile.
+    """
+    if isinstance(run.phase, Saving):
+        run = replace(run, phase=replace(run.phase, until=run.phase.until + length))
     if run.since is None or run.frozen:
         return run
     idle = min(length, max(now.boot - run.since, 0.0))
