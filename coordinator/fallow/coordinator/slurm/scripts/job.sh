@@ -131,7 +131,10 @@ prepare() {
       fi
       at=$((at + 2))
     done
-    words=("${CONTAINER[@]}" run --nv --app distribute --bind "$binds" "$fallow/inputs/$image"
+    bind_saved
+    local graphics=()
+    if [ -e /dev/nvidiactl ]; then graphics=(--nv); fi
+    words=("${CONTAINER[@]}" run ${graphics[@]+"${graphics[@]}"} --app distribute --bind "$binds" "$fallow/inputs/$image"
       ${arguments[@]+"${arguments[@]}"})
   fi
 }
@@ -269,7 +272,37 @@ say_ended() { # HOW [TEXT]: the last deed of an attempt
 
 # --- a job ----------------------------------------------------------------------------------------
 
+# What a checkpoint is to be made of must be a place of the work folder inside the container too.
+bind_saved() {
+  local place
+  for place in ${CHECKPOINT_FILES[@]+"${CHECKPOINT_FILES[@]}"}; do
+    case $place in
+      */*)
+        place=${place%%/*}
+        mkdir -p "$work/$place"
+        case ",$binds," in
+          *",$work/$place:"*) ;;
+          *) binds=$binds,$work/$place:/$place:rw ;;
+        esac
+        ;;
+    esac
+  done
+}
+
 common_variables() { # JOB
+  local variable
+  if [ -n "$image" ]; then
+    # In its own words for places, and by names that reach the inside of any container.
+    mkdir -p "$work/input/.fallow"
+    variables=("FALLOW_BATCH=$BATCH" "FALLOW_JOB=$1" "FALLOW_ATTEMPT=$attempt" "FALLOW_CPUS=$cpus"
+      "FALLOW_GPUS=${CUDA_VISIBLE_DEVICES:-${SLURM_JOB_GPUS:-}}" FALLOW_INPUT=/input
+      FALLOW_OUTPUT=/distribute_save FALLOW_CHECKPOINT=/input/.fallow
+      FALLOW_PROGRESS=/input/.fallow/progress)
+    for variable in "${variables[@]}"; do
+      variables+=("APPTAINERENV_$variable" "SINGULARITYENV_$variable")
+    done
+    return
+  fi
   variables=("FALLOW_BATCH=$BATCH" "FALLOW_JOB=$1" "FALLOW_ATTEMPT=$attempt" "FALLOW_CPUS=$cpus"
     "FALLOW_GPUS=${CUDA_VISIBLE_DEVICES:-${SLURM_JOB_GPUS:-}}" "FALLOW_INPUT=$work/input"
     "FALLOW_OUTPUT=$work/distribute_save" "FALLOW_CHECKPOINT=$work/.fallow"
