@@ -297,6 +297,16 @@ def test_a_move_that_was_cut_off_is_undone(here: Here) -> None:
     assert not staging.exists()
 
 
+def test_a_cache_that_cannot_be(here: Here) -> None:
+    here.write(jobs("true"))
+    here.cache.parent.mkdir(parents=True)
+    here.cache.write_text("a file")
+    done = here.account.run("run", here.file, "--output", here.out)
+    assert done.code == 1
+    assert "There can be no work folders" in done.err
+    assert "XDG_CACHE_HOME" in done.err
+
+
 def test_results_on_another_disk(here: Here) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
         assert os.stat(elsewhere).st_dev != os.stat(here.folder).st_dev

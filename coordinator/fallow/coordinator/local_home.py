@@ -12,13 +12,13 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.work import files, processes
 from fallow.shared.work.build import is_build
-from fallow.shared.work.trees import on_this_disk
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class LocalHome:
     def __init__(self, parent: Path, results: Path) -> None:
         self.word = hashlib.sha256(os.fsencode(results)).hexdigest()[:16]
         self.folder_of_all = parent / self.word
-        with on_this_disk("making a work folder", parent):
+        with _on_its_disk(parent):
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(self.folder_of_all)
         end = time.monotonic() + _PATIENCE
@@ -59,10 +59,12 @@ class LocalHome:
         self._lock = lock
         for other in parent.iterdir():
             if other != self.folder_of_all:
-                _clear_if_left(other)
+                # Whatever is wrong there, it is not this batch's business.
+                with contextlib.suppress(OSError, FallowError):
+                    _clear_if_left(other)
         _clear(self.folder_of_all)
         for name in ("runs", "builds"):
-            with on_this_disk("making a work folder", parent):
+            with _on_its_disk(parent):
                 (self.folder_of_all / name).mkdir(mode=0o700)
 
     def folder(self, attempt: AttemptId) -> Path:
@@ -83,10 +85,22 @@ class LocalHome:
         os.close(self._lock)
 
 
+@contextlib.contextmanager
+def _on_its_disk(place: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FallowError(
+            f"There can be no work folders below {place}",
+            f"The system says: {error.strerror}.",
+            "set XDG_CACHE_HOME to a folder of yours on a disk with room",
+        ) from None
+
+
 def _lock(folder: Path) -> int | None:
     """The folder for this process, None when another one has it."""
     while True:
-        with on_this_disk("making a work folder", folder):
+        with _on_its_disk(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
             try:
                 lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
