@@ -24,6 +24,7 @@ PARTS = (
     "side_by_side",
     "planning",
     "submitting",
+    "exporting",
     "asking",
     "reporting",
     "stopping",

@@ -1,24 +1,23 @@
 """Sixteen one-core jobs on a workstation that offers sixteen slots: how far apart they start.
 
 Each job tells the time of its first instruction over a named pipe, and then stays until all have
-begun. A computer with fewer cores stands in (`many_cores`): then they share what it has.
+begun. A computer with fewer cores offers sixteen all the same: then they share what it has.
 """
 
 import os
 import secrets
 import select
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.group import FREE_DESK, Group, NotMeasured
-from bench.many_cores import CORES
 from bench.row import Row
 from fallow.coordinator.client import Client
 from fallow.shared.batch import Batch, Command, CommandJob, Meta, Resources
 from fallow.shared.messages import Submit, Submitted
 
+CORES = 16
 ROUNDS = 5
 
 
@@ -55,9 +54,8 @@ def rows() -> Iterator[Row]:
         pipe = shared / "pipe"
         os.mkfifo(pipe)
         group.serve()
-        config = f'{FREE_DESK}[jobs]\nnice = 0\nread_only = ["{shared}"]\n'
-        stand_in = (sys.executable, str(Path(__file__).with_name("many_cores.py")))
-        group.workstation("desk", config, before=stand_in)
+        jobs = f'[jobs]\nnice = 0\nread_only = ["{shared}"]\n'
+        group.workstation("desk", f"{FREE_DESK}[offer]\ncpus = {CORES}\n{jobs}")
         apart, last = [], []
         with group.client() as client:
             for number in range(ROUNDS):

@@ -43,7 +43,7 @@ class Config(Struct, frozen=True):
 
 
 class Computer(Struct, frozen=True):
-    """What there is to offer: bytes of memory, bytes of the whole disk, GPUs where that is known."""
+    """What there is to offer: bytes of memory, bytes of the whole disk, GPUs if known."""
 
     memory: int
     disk: int

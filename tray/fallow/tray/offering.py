@@ -48,7 +48,7 @@ def settings_of(
     """What holds under these rules; FallowError when they offer more than there is."""
     offer = config.offer
     check_offer(offer, computer(data_dir), name)
-    cores, memory = machine.physical_cores(), machine.total_memory()
+    memory = machine.total_memory()
     share = offer.memory * memory if offer.memory <= 1 else offer.memory
     known = machine.capabilities()
     if offer.capabilities is not None:
@@ -67,7 +67,7 @@ def settings_of(
         boot_id=boot,
         version=installed_version(),
         resources=Resources(
-            cpus=min(cores, offer.cpus or cores),
+            cpus=offer.cpus or machine.physical_cores(),
             memory=int(min(share, memory)),
             gpus=cards,
             disk=max(machine.free_disk(data_dir) - offer.disk_reserve, 0),
