@@ -117,7 +117,8 @@ def test_what_is_busy_too_small_or_follows(group: Group) -> None:
     ]
     file = group.write(one_job("true", "solve") + "after: [mesh]\n")
     done = group.coordinator.verbs.ok("submit", file)
-    assert "it is held: ana:mesh, which it follows, ended, and 1 of its jobs failed" in done.err
+    why_held = "ana:mesh, which it follows, has ended, and 1 of its jobs did not succeed"
+    assert f"it is held: {why_held}" in done.err
     said = why(group, "solve")
     assert said["command"] == "coordinator retry ana:mesh"
     group.coordinator.verbs.ok("release", "solve")

@@ -313,7 +313,7 @@ def test_what_follows_a_failure_is_held_with_a_sentence_and_goes_on_when_that_is
     desk.finish(Exited(1))
     assert office.shown("solve") == ["waiting", "waiting"]
     desk.finish()
-    why = "ana:mesh, which it follows, ended, and 1 of its jobs failed"
+    why = "ana:mesh, which it follows, has ended, and 1 of its jobs did not succeed"
     assert office.job("solve/j0").state == Held(why, "after")
     assert office.shown("plot") == ["waiting"]
     office.restart()
@@ -346,7 +346,7 @@ def test_what_follows_is_held_when_that_is_killed_or_removed(
     desk.read()
     desk.finish(Exited(1))
     office.ask(Release("solve"))
-    assert "1 of its jobs failed" in str(office.job("solve/j0").state)
+    assert "1 of its jobs did not succeed" in str(office.job("solve/j0").state)
     office.ask(Remove("mesh"))
     office.submit(batch("again", after=("solve",)))
     office.ask(Kill("solve"))
@@ -385,7 +385,7 @@ def test_only_what_is_there_can_be_followed(office: FakeCoordinator) -> None:
     office.ask(Kill("ana:mesh"))
     reply = office.submit(batch("solve", after=("ana:mesh",)))
     assert isinstance(reply, Submitted)
-    assert reply.warnings[0].startswith("it is held: ana:mesh, which it follows, ended")
+    assert reply.warnings[0].startswith("it is held: ana:mesh, which it follows, has ended")
     assert office.shown("solve") == ["held"]
 
 

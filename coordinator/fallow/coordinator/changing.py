@@ -17,7 +17,7 @@ from fallow.coordinator.asking import failed
 from fallow.coordinator.events import Answer, Caller, Change, RemoveTree
 from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.lives import happen, happen_to_job, kill, stop
-from fallow.coordinator.node import Workstation
+from fallow.coordinator.node import Workstation, is_cluster
 from fallow.coordinator.records import Active, Done, Exported, Held, JobRecord, Stopping
 from fallow.coordinator.world import World
 from fallow.shared import messages as said
@@ -277,10 +277,13 @@ def _rebuild(world: World, batch: LiveBatch) -> None:
 
 
 def _node(world: World, name: str) -> Workstation:
-    node = world.nodes.get(name)
-    if node is not None and node.record.revoked is None:
-        return node
-    known = [each.name for each in world.nodes.values() if each.record.revoked is None]
+    known = {
+        each.name: each
+        for each in world.nodes.values()
+        if each.record.revoked is None and not is_cluster(each.name)
+    }
+    if name in known:
+        return known[name]
     close = get_close_matches(name, known)
     hint = f"did you mean {' or '.join(close)}?" if close else "`coordinator nodes` lists them"
     raise Refused(f"There is no workstation {name!r}", hint=hint)

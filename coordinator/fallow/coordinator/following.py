@@ -35,8 +35,8 @@ def broken(world: World, after: tuple[str, ...]) -> str | None:
         if left is None:
             return f"{ref}, which it follows, was removed"
         if left and _is_over(world, ref):
-            what = "did not succeed" if "/" in ref else f"ended, and {left} of its jobs failed"
-            return f"{ref}, which it follows, {what}"
+            some = "" if "/" in ref else f", and {left} of its jobs did not succeed"
+            return f"{ref}, which it follows, {'has ended' + some if some else 'did not succeed'}"
     return None
 
 

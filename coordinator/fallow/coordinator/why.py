@@ -37,6 +37,8 @@ _FIRST: tuple[JobStateName, ...] = (
 def why(world: World, ref: str, now: Moment) -> WhyReply:
     """The answer; FallowError as `lookup.find`."""
     batch, job = lookup.find(world, ref)
+    # What is done is done to whatever was asked about.
+    whom = quote(batch.ref(job))
     if job is None:
         state = next(each for each in _FIRST if batch.tally.get(each))
         job = batch.jobs[batch.shown.index(state)]
@@ -48,14 +50,14 @@ def why(world: World, ref: str, now: Moment) -> WhyReply:
         case Waiting(after):
             text, cure = _waiting(world, after)
         case Held() as held:
-            text, cure = _held(world, batch, job, held)
+            text, cure = _held(world, batch, held, whom)
         case Exported(export):
             text = f"it was handed to SLURM ({export})"
-            cure = Fix("take it back", f"coordinator release {quote(batch.ref(job))}")
+            cure = Fix("take it back", f"coordinator release {whom}")
         case Active():
-            return _active(world, batch, job, like_it, now)
+            return _active(world, batch, job, like_it, whom, now)
         case Done() as done:
-            text, cure = _done(world, batch, job, done)
+            text, cure = _done(world, job, done, whom)
     return WhyReply(batch.ref(job), name, text, (), cure.text, cure.command, like_it=like_it)
 
 
@@ -179,8 +181,8 @@ def _waiting(world: World, after: tuple[str, ...]) -> tuple[str, Fix]:
     )
 
 
-def _held(world: World, batch: LiveBatch, job: JobRecord, held: Held) -> tuple[str, Fix]:
-    release = f"coordinator release {quote(batch.ref(job))}"
+def _held(world: World, batch: LiveBatch, held: Held, whom: str) -> tuple[str, Fix]:
+    release = f"coordinator release {whom}"
     match held.by:
         case "build":
             return held.why, Fix(
@@ -205,7 +207,9 @@ def _is_there(world: World, ref: str) -> bool:
     return ref.partition("/")[0] in {each.ref() for each in world.batches.values()}
 
 
-def _active(world: World, batch: LiveBatch, job: JobRecord, like_it: int, now: Moment) -> WhyReply:
+def _active(
+    world: World, batch: LiveBatch, job: JobRecord, like_it: int, whom: str, now: Moment
+) -> WhyReply:
     ref, name = batch.ref(job), batch.shown[job.id.index]
     record = shown.current_attempt(world, job)
     assert record is not None
@@ -214,7 +218,7 @@ def _active(world: World, batch: LiveBatch, job: JobRecord, like_it: int, now: M
     verdict, until = node.verdict, None
     cure = Fix("")
     if not node.is_online(now):
-        cure = _silent(batch, record, ref)
+        cure = _silent(batch, record, whom)
     elif name == "paused" and verdict is not None and verdict.reasons:
         reason = verdict.reasons[0]
         seat = node.seat(now)
@@ -227,8 +231,8 @@ def _active(world: World, batch: LiveBatch, job: JobRecord, like_it: int, now: M
     )
 
 
-def _silent(batch: LiveBatch, record: AttemptRecord, ref: str) -> Fix:
-    again = f"coordinator retry {quote(ref)} --lost"
+def _silent(batch: LiveBatch, record: AttemptRecord, whom: str) -> Fix:
+    again = f"coordinator retry {whom} --lost"
     lost = batch.record.batch.on_lost
     if lost.then == "wait":
         return Fix(f"bring {record.node} back, or give up what it did and start anew", again)
@@ -240,10 +244,9 @@ def _silent(batch: LiveBatch, record: AttemptRecord, ref: str) -> Fix:
     )
 
 
-def _done(world: World, batch: LiveBatch, job: JobRecord, done: Done) -> tuple[str, Fix]:
-    ref = quote(batch.ref(job))
+def _done(world: World, job: JobRecord, done: Done, whom: str) -> tuple[str, Fix]:
     if done.outcome == "succeeded":
-        return "it has succeeded", Fix("fetch its results", f"coordinator pull {ref}")
+        return "it has succeeded", Fix("fetch its results", f"coordinator pull {whom}")
     record = shown.current_attempt(world, job)
     ended = shown.failure_text(record) if record is not None else None
     if done.outcome == "killed":
@@ -252,4 +255,4 @@ def _done(world: World, batch: LiveBatch, job: JobRecord, done: Done) -> tuple[s
         text = f"it {ended}"
     else:
         text = ended or "it failed"
-    return text, Fix("look at what it wrote, then try it again", f"coordinator retry {ref}")
+    return text, Fix("look at what it wrote, then try it again", f"coordinator retry {whom}")
