@@ -86,6 +86,8 @@ def test_who_wants_none_gets_none(sni_desktop: VirtualDesktop, agent: AgentEnd) 
     # Kept is said after shown.
     wait_until(lambda: '"met": true' in kept.read_text(), 30, "it to be known")
     assert shown(sni_desktop) == []
+    # And nobody learns who is logged in here.
+    assert agent.said(Here) == [Here(())]
 
 
 def test_the_end_of_a_batch_is_told_to_who_submitted_it(
@@ -102,7 +104,7 @@ def test_the_end_of_a_batch_is_told_to_who_submitted_it(
     wait_until(lambda: agent.said(Shown), 30, "it to be shown")
     (line,) = wait_until(lambda: shown(sni_desktop), 30, "the notification")
     assert "ana:b has ended" in line
-    assert agent.said(Here) == [Here(("mine",))]
+    assert agent.said(Here) == [Here(("uid", "mine"))]
     assert agent.said(Shown) == [Shown(7)]
 
 

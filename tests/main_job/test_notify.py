@@ -234,12 +234,12 @@ def test_a_real_agent_passes_it_on_to_the_tray_of_that_person(
     hers = Line(
         *(workstation.data_dir, lambda status: None, lambda error: None, lambda activity: ()),
         on_notice=heard.append,
-        keys_of=lambda: (key,),
+        keys_of=lambda: ("uid", key),
     )
     not_hers = Line(
         *(workstation.data_dir, lambda status: None, lambda error: None, lambda activity: ()),
         on_notice=others.append,
-        keys_of=lambda: ("somebody else's",),
+        keys_of=lambda: ("uid", "uid:0", "somebody else's"),
     )
     not_hers.start()
     try:

@@ -132,6 +132,11 @@ def test_ten_thousand_jobs_make_a_small_page_soon() -> None:
     assert time.perf_counter() - began < 3.0
 
 
+def test_error_output_looks_as_on_a_terminal() -> None:
+    text = "\x1b[31mred\x1b[0m\r\n10 %\r50 %\r100 %\nlast\x07 <b>\n\n"
+    assert words.safe_lines(text) == "red\n100 %\nlast\ufffd &lt;b&gt;"
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [

@@ -45,7 +45,8 @@ class Watching:
         """Answer now, or when something has happened."""
         ref = self._meant(ask.ref) if ask.ref is not None else None
         if ask.after is not None:
-            after = ask.after
+            # Higher than the last: all that it counted was forgotten, and numbers began anew.
+            after = ask.after if ask.after <= self._store.last_event() else 0
         elif ask.since is not None:
             after = self._store.event_before(ask.since)
         else:

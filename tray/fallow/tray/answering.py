@@ -94,8 +94,12 @@ class Answers:
                     self._step(words.Seen(visitor.name, readings, on_battery))
                 return None
             case Here(keys):
-                # The kernel knows who it is; which keys are theirs, only they do.
-                visitor.keys = (f"uid:{visitor.person.uid}", *keys[:_MOST_KEYS])
+                # The kernel knows whose account it is; which keys are theirs, only they do.
+                visitor.keys = tuple(
+                    f"uid:{visitor.person.uid}" if key == "uid" else key
+                    for key in keys[:_MOST_KEYS]
+                    if not key.startswith("uid:")
+                )
                 self._step(words.PeopleCame(visitor.name, visitor.keys))
                 return None
             case Shown(number):

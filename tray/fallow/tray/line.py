@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fallow.shared.account import public_keys
 from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.errors import FallowError, Unreachable
 from fallow.shared.waker import Waker
@@ -56,7 +55,7 @@ class Line:
         sensors: MakeSensors = for_session,
         clock: Clock | None = None,
         on_notice: Callable[[local.NoticeIs], None] = lambda notice: None,
-        keys_of: Callable[[], tuple[str, ...]] = public_keys,
+        keys_of: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._data_dir = data_dir
         self._on_status = on_status

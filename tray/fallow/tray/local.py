@@ -82,9 +82,10 @@ class Leave(Struct, frozen=True, tag="leave"):
 
 
 class Here(Struct, frozen=True, tag="here"):
-    """The public keys with which the sender's person joined coordinators; not answered.
+    """The public keys with which the sender's person joined coordinators, and "uid" for themselves.
 
-    It holds until the connection ends. What is told to them comes as NoticeIs.
+    Not answered; it holds until the connection ends. What is told to them comes as NoticeIs. Who
+    wants to be told of nothing names nothing, and nobody learns that they are here.
     """
 
     keys: tuple[str, ...]

@@ -3,10 +3,12 @@
 Not the page (`page`). Clock times are those of the computer that makes the report.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from html import escape
 
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _STEPS = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400),
     *(172800, 604800, 1209600, 2592000),
@@ -22,8 +24,10 @@ def safe(text: str) -> str:
 
 
 def safe_lines(text: str) -> str:
-    """As `safe`, for a text of several lines."""
-    return "\n".join(safe(line.expandtabs()) for line in text.splitlines())
+    """As `safe`, for what a program wrote on several lines: as a terminal would show them."""
+    plain = _COLOURS.sub("", text)
+    lines = (line.rstrip("\r").rpartition("\r")[2] for line in plain.split("\n"))
+    return "\n".join(safe(line.expandtabs()) for line in lines).rstrip()
 
 
 def lasting(seconds: float) -> str:

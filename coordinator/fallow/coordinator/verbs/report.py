@@ -162,7 +162,8 @@ def _failure(client: Client, event: Happening) -> "page.Failure":
         text = reply.data.decode("utf-8", "replace")
         if reply.offset:
             text = text.partition("\n")[2]
-        why = reply.reason or why
+        if reply.state == "failed":  # and not tried again by now
+            why = reply.reason or why
     except FallowError as error:
         text = f"({error.title})"
     last = "\n".join(text.splitlines()[-_LINES:])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 from PySide6 import QtCore, QtWidgets
 
+from fallow.shared.account import public_keys
 from fallow.shared.clock import SystemClock
 from fallow.shared.errors import FallowError
 from fallow.shared.waker import Waker
@@ -82,7 +83,9 @@ class Tray(QtCore.QObject):
         self.refused.connect(self._complain)
         self.told.connect(self._tell)
         self.line = Line(
-            data_dir, self.status_came.emit, self.refused.emit, on_notice=self.told.emit
+            *(data_dir, self.status_came.emit, self.refused.emit),
+            on_notice=self.told.emit,
+            keys_of=self._keys,
         )
 
     def start(self) -> None:
@@ -125,6 +128,10 @@ class Tray(QtCore.QObject):
             # A file that cannot be written only means to be told again.
             with contextlib.suppress(FallowError):
                 habits.save(habits.place(), self._habits)
+
+    def _keys(self) -> tuple[str, ...]:
+        """Whom the coordinator may tell of things here; asked in the line's thread."""
+        return () if self.notifier.muted else ("uid", *public_keys())
 
     def _tell(self, notice: NoticeIs) -> None:
         """The end of a batch of this person's, who asked to be told."""
