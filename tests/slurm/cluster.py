@@ -72,8 +72,9 @@ PartitionName=short Nodes={node} MaxTime=00:10:00 State=UP OverSubscribe=NO
 class Cluster:
     """Everything below `root`; `start` may be called again after `stop`, jobs are remembered."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, max_array_size: int = MAX_ARRAY_SIZE) -> None:
         self.root = root
+        self._max_array_size = max_array_size
         self._host = socket.gethostname().partition(".")[0]
         self._ports = _free_ports(2)
 
@@ -114,7 +115,7 @@ class Cluster:
             cpus=CPUS,
             memory=MEMORY,
             gpus=GPUS,
-            max_array_size=MAX_ARRAY_SIZE,
+            max_array_size=self._max_array_size,
         )
         (self.root / "slurm.conf").write_text(text)
 
