@@ -101,6 +101,11 @@ def test_submitted_and_waited_for(
     assert results[1, 10].record["workstation"] == "lab"
     frame = results.frame(lambda job: {"sum": int(job.read("sum.txt"))})
     assert frame.pivot(index="a", columns="b", values="sum").loc[1].tolist() == [11, 21]
+    # Of large results only some.
+    some = handle.results(tmp_path / "some", include=[r"^a1_.*sum\.txt$"])
+    assert list(some.paths("sum.txt")) == [(1, 10), (1, 20)]
+    assert [job.name for job in some.failed] == ["a2_b20"]
+    assert not some.paths("stdout.txt")
     # Another day, another program.
     again = batch().submitted(where)
     assert {state: n for state, n in again.status().counts.items() if n} == {

@@ -6,15 +6,17 @@ say the same to a person at a terminal.
 
 import contextlib
 import os
+import re
 import secrets
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
 from fallow.coordinator import local_start
 from fallow.coordinator.client import Client
+from fallow.coordinator.deposits import RECORD
 from fallow.coordinator.handing_in import hand_in
 from fallow.coordinator.local_words import Began, Counted, Fact, GaveUp, Interrupted, Over
 from fallow.coordinator.python_progress import Show, progress
@@ -30,6 +32,7 @@ from fallow.shared.sweep import Expansion
 __all__ = ["JobResult", "NoSuchJob", "Results", "SubmittedBatch", "run", "submit", "submitted"]
 
 PathLike = str | os.PathLike[str]
+_RECORDS = rf"^[^/]+/{re.escape(RECORD)}$"
 
 
 def run(
@@ -62,7 +65,7 @@ def run(
         except Interrupted as interrupted:
             local_start.pass_on(interrupted)
             raise
-    return Results(_ref(batch), expansion, summary.folder)
+    return Results(_ref(batch), expansion, summary.folder.absolute())
 
 
 def submit(
@@ -132,8 +135,14 @@ class SubmittedBatch:
                     raise TimeoutError(f"{self.ref} has not ended within {timeout:g} s")
         return self
 
-    def results(self, dest: PathLike = ".") -> Results:
-        """Fetch what is there and not here yet, below `dest`, as `coordinator pull` does."""
+    def results(
+        self, dest: PathLike = ".", *, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> Results:
+        """Fetch what is there and not here yet, below `dest`, as `coordinator pull` does.
+
+        Of the files, by JOB/PATH, only those that match one of the expressions `include` and none
+        of `exclude`; attempt.json always, which says how the job ended.
+        """
         from fallow.coordinator import fetching
 
         with _client(self._coordinator) as client:
@@ -141,11 +150,12 @@ class SubmittedBatch:
                 client,
                 self.ref,
                 Path(dest),
-                fetching.Filter.of((), ()),
+                fetching.Filter.of((*include, _RECORDS) if include else (), exclude),
                 dry_run=False,
                 moved=lambda count: None,
             )
-        return Results(self.ref, self._expansion, Path(dest) / done.namespace / done.batch)
+        folder = Path(dest).absolute() / done.namespace / done.batch
+        return Results(self.ref, self._expansion, folder)
 
     def retry(self, which: Literal["unsuccessful", "failed", "lost", "all"] = "failed") -> None:
         """Run jobs of it again that are over, as if for the first time, with the same inputs."""
