@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from fallow.shared.messages import JobSpec
+from fallow.shared.runs import Exited
 from main_job.conftest import Coordinator
 from main_job.real import WAITS, Group, RealWorkstation, config, one_job
+from main_job.scripted_agent import Result, ScriptedAgent
 from waiting import wait_until
 
 
@@ -227,6 +230,37 @@ def test_gpus_are_found_offered_and_given_to_one_job_each(
     ]
     assert [(count, placeholder) for count, _, placeholder in told] == [("1", "1")] * 3
     assert {card for _, card, _ in told[:2]} == {"GPU-aaaa", "GPU-bbbb"}
+
+
+def test_results_of_a_job_that_is_tried_anew_stay_until_better_ones_come(
+    coordinator: Coordinator, tmp_path: Path
+) -> None:
+    """The workstation is scripted: its third attempt fails."""
+
+    def work(job: JobSpec, attempt: int) -> Result:
+        return Result({"out.txt": b"%d" % attempt}, Exited(3 if attempt == 3 else 0))
+
+    file = tmp_path / "batch.yaml"
+    file.write_text(one_job("true"))
+    here = tmp_path / "here/ana/b/j"
+    theirs = coordinator.results / "ana/b/j"
+    with ScriptedAgent(tmp_path / "dino", coordinator.token("dino"), work):
+        coordinator.verbs.ok("submit", file, "--wait")
+        assert (theirs / "out.txt").read_text() == "1"
+        done = coordinator.verbs.run("retry", "b")
+        assert done.code == 1
+        assert "to run it once more all the same: --all" not in done.err, "a batch was named"
+        assert "--all" in coordinator.verbs.run("retry", "b/j").err
+        for attempt, state, shown in ((2, "succeeded", "2"), (3, "failed", "2")):
+            coordinator.verbs.ok("retry", "b", "--all")
+            coordinator.wait_for("b", {state: 1})
+            coordinator.verbs.ok("pull", "b", "--dest", tmp_path / "here")
+            for place in (theirs, here):
+                assert (place / "out.txt").read_text() == shown
+            (batch,) = coordinator.verbs.json("status", "b")["batches"]
+            assert batch["jobs"][0]["attempts"] == attempt
+    for place in (theirs, here):
+        assert (place / ".attempts/3/out.txt").read_text() == "3"
 
 
 def test_only_admins_drain(group: Group) -> None:
