@@ -133,6 +133,31 @@ def test_typing_stops_the_fetching_of_files(group: Group, desktop: VirtualDeskto
     assert (group.coordinator.results / "ana/b/j/stdout.txt").read_text() == "4000000\n"
 
 
+def test_who_returns_in_the_instant_of_a_start_finds_it_standing(
+    group: Group, coordinator: Coordinator
+) -> None:
+    place = group.workstation(configuration=config(DESK), covers_terminals=True)
+    person = place.person()
+    wait_until(lambda: place.quick_status().verdict == "away", 20, "the desk to count as free")
+    for number in range(4):
+        name = f"b{number}"
+        group.submit(one_job("while :; do :; done", name))
+        wait_until(lambda: place.quick_status().runs, 20, "the job to come")  # type: ignore[misc]
+        end = time.monotonic() + random.random() * 0.06
+        while time.monotonic() < end:
+            pass
+        person.touch()
+        pids = place.pids()
+        wait_until(lambda of=pids: standing(of), 5, "all of it to stand still")  # type: ignore[misc]
+        before = ticks(place.pids())
+        person.touch()
+        assert ticks(place.pids()) == before
+        coordinator.verbs.ok("kill", name)
+        wait_until(lambda: not place.quick_status().runs, 20, "it to be gone")
+        wait_until(lambda: place.quick_status().verdict == "away", 20, "the desk to be free")
+    person.leave()
+
+
 def bytes_below(folder: Path) -> int:
     found = 0
     for path in folder.rglob("*"):
