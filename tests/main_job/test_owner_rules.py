@@ -64,8 +64,10 @@ def test_rules_are_changed_while_a_job_runs(
         assert rules.values["presence"]["desk"] is False
         assert rules.values["jobs"]["max_pause"] == "never"
         assert rules.writable
-        with pytest.raises(FallowError, match="settle is longer than"):
-            client.ask(Configure({"presence": {"settle": "1h"}}))
+        with pytest.raises(FallowError, match="no job would ever fit"):
+            client.ask(Configure({"offer": {"disk_reserve": "900TiB"}}))
+        with pytest.raises(FallowError, match="did you mean idle_after"):
+            client.ask(Configure({"presence": {"idle_afer": "1h"}}))
         with pytest.raises(FallowError, match="more than this computer has"):
             client.ask(Configure({"offer": {"memory": "900TiB"}}))
     assert (workstation.data_dir / "agent.toml").read_text() == before

@@ -84,13 +84,13 @@ def test_no_token(tmp_path: Path, capsys: pytest.CaptureFixture[str], token: str
 def test_doctor_knows_an_offer_that_cannot_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "agent.toml").write_text("[offer]\ncpus = 4096\n")
+    (tmp_path / "agent.toml").write_text('[offer]\nmemory = "900TiB"\n')
     run(["doctor", "--json", "--data-dir", str(tmp_path)])
     told = json.loads(capsys.readouterr().out)
     found = {each["name"]: each for each in told["findings"]}
     assert "more than this computer has" in found["configuration"]["text"]
     assert run(["agent", "--data-dir", str(tmp_path)]) == 1
-    assert "4096 cores are offered" in capsys.readouterr().err
+    assert "900TiB are offered" in capsys.readouterr().err
 
 
 def test_doctor_without_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
