@@ -142,7 +142,7 @@ def test_who_returns_in_the_instant_of_a_start_finds_it_standing(
     for number in range(4):
         name = f"b{number}"
         group.submit(one_job("while :; do :; done", name))
-        wait_until(lambda: place.quick_status().runs, 20, "the job to come")  # type: ignore[misc]
+        wait_until(lambda: place.quick_status().runs, 20, "the job to come")
         end = time.monotonic() + random.random() * 0.06
         while time.monotonic() < end:
             pass
