@@ -22,6 +22,7 @@ from fallow.shared.batch import (
     Sweep,
     sweep,
 )
+from fallow.shared.batchtext import check_made
 from fallow.shared.errors import BatchError
 from units.generated_batches import batches
 
@@ -142,6 +143,20 @@ def test_a_sweep_takes_what_holds_numbers() -> None:
         exclude=({"a": 0.5},),
     )
     assert all(type(each) in {int, float} for each in (*made.values["a"], *made.values["b"]))  # type: ignore[misc]
+
+
+def test_the_rows_of_a_table_are_a_sweep() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"re": [100, 200], "mesh": ["a", "b"], "dt": [0.1, 0.05]})
+    made = sweep(**table, zip=[list(table.columns)])
+    command = Command(run="x {re} {mesh} {dt}", sweep=made, name="{mesh}")
+    batch, jobs = check_made(Batch(meta=META, command=command))
+    assert [jobs.values(index) for index in range(len(jobs))] == [
+        {"re": 100, "mesh": "a", "dt": 0.1},
+        {"re": 200, "mesh": "b", "dt": 0.05},
+    ]
+    assert type(jobs.values(0)["re"]) is int
+    assert Batch.loads(batch.to_yaml()) == batch
 
 
 @pytest.mark.parametrize(
