@@ -35,13 +35,13 @@ def test_own_process_is_in_the_list() -> None:
 
 
 def test_a_name_with_brackets_and_no_list_at_all(tmp_path: Path) -> None:
-    fields = "S 1 7 7 0 -1 4194560 0 0 0 0 11 4 30 2 20 0 1 0 555 0 0"
+    fields = "S 1 7 7 0 -1 4194560 0 0 0 0 11 4 30 2 39 19 1 0 555 0 0"
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "stat").write_text(f"7 (a) b (c)) {fields}\n")
     (tmp_path / "8").mkdir()  # It has ended meanwhile.
     (tmp_path / "9").mkdir()
     (tmp_path / "9" / "stat").write_text("torn")
-    assert proctable.read(tmp_path) == {7: Row("a) b (c)", 1, 555, 15, 32)}
+    assert proctable.read(tmp_path) == {7: Row("a) b (c)", 1, 555, 15, 32, 19)}
     assert proctable.read(tmp_path / "none") == {}
 
 
@@ -55,6 +55,11 @@ def test_descendants() -> None:
 STORIES: dict[str, tuple[Table, Table, int]] = {
     "work": ({2: row(10)}, {2: row(70)}, 60),
     "ours does not count": ({9: row(10)}, {9: row(500)}, 0),
+    "what asks for nothing but the rest": (
+        {2: row(10), 3: row(10)._replace(nice=19)},
+        {2: row(30), 3: row(500)._replace(nice=19)},
+        20,
+    ),
     "a new one": ({2: row(0)}, {2: row(0), 3: row(40, parent=2)}, 40),
     "the number is another's now": ({2: row(900)}, {2: row(30, started=6)}, 30),
     "one that ended, with its parent's count": (

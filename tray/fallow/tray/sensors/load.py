@@ -1,7 +1,8 @@
 """How busy other people's programs keep the processors: a fact beside the sensors.
 
 Not the load of our own jobs, nor the kernel's, and no judgement of how much is much (`presence`).
-Programs that begin and end between two looks count through the parent that waited for them.
+What is as nice as can be asks for what is left over, and keeps nobody waiting: it does not count,
+so that two agents on one computer do not pause for each other's jobs. Programs that begin and end between two looks count through the parent that waited for them.
 """
 
 import os
@@ -12,6 +13,7 @@ from fallow.tray.sensors.proctable import Table
 
 # Both in seconds: a short burst is nobody at work, and a look has its price.
 WINDOW = 60.0
+NICEST = 19
 
 
 class Load:
@@ -45,7 +47,7 @@ def used(before: Table, after: Table, ours: frozenset[int]) -> int:
     ticks = {
         number: row.own + row.reaped - _earlier(before, number, row.started)
         for number, row in after.items()
-        if number not in ours
+        if number not in ours and row.nice < NICEST
     }
     # What a process had used before it ended is not new, although its parent has only now got it.
     for number, row in before.items():

@@ -21,6 +21,7 @@ class Row(NamedTuple):
     started: int
     own: int
     reaped: int
+    nice: int = 0
 
 
 Table = Mapping[int, Row]
@@ -52,6 +53,7 @@ def read(proc: Path = PROC) -> dict[int, Row]:
             started=int(fields[19]),
             own=int(fields[11]) + int(fields[12]),
             reaped=int(fields[13]) + int(fields[14]),
+            nice=int(fields[16]),
         )
     return table
 
