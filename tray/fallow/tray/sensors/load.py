@@ -1,8 +1,9 @@
 """How busy other people's programs keep the processors: a fact beside the sensors.
 
 Not the load of our own jobs, nor the kernel's, and no judgement of how much is much (`presence`).
-What is as nice as can be asks for what is left over, and keeps nobody waiting: it does not count,
-so that two agents on one computer do not pause for each other's jobs. Programs that begin and end between two looks count through the parent that waited for them.
+What is as nice as can be asks for what is left over, and does not count: two agents on one computer
+do not pause for each other's jobs. Programs that begin and end between two looks count through the
+parent that waited for them.
 """
 
 import os
