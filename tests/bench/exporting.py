@@ -44,7 +44,13 @@ def _exported(top: Path) -> Iterator[Row]:
     command = Path(sys.executable).parent / "coordinator"
     for number in range(ROUNDS):
         start = time.perf_counter()
-        words = [command, "export", "slurm", top / "sweep.yaml", top / f"out{number}"]
+        words: list[str | Path] = [
+            command,
+            "export",
+            "slurm",
+            top / "sweep.yaml",
+            top / f"out{number}",
+        ]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)

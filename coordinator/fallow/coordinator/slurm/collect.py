@@ -225,11 +225,22 @@ class Collection:
                 raise Damaged(f"{where / path} is not what it was on the cluster")
 
     def _is_in_results(self, index: int, attempt: Attempt) -> bool:
+        """Whether this very outcome is; another one of the same attempt is removed.
+
+        For an attempt that seemed dead may yet have said how it ended, on a slow file system.
+        """
         meta = self.manifest.batch.meta
         job = self._root / RESULTS / meta.namespace / meta.batch_name / self.name(index)
         id = self.id_of(index, attempt.number)
-        places = [job / RECORD, job / ATTEMPTS / str(id.number) / RECORD]
-        return any(_id_in(place) == str(id) for place in places)
+        good = attempt.ended is not None and attempt.ended.good
+        for folder in (job, job / ATTEMPTS / str(id.number)):
+            found = _record_in(folder)
+            if found is None or found.id != str(id):
+                continue
+            if found.succeeded == good and (found.ended is None) == (attempt.ended is None):
+                return True
+            shutil.rmtree(folder)
+        return False
 
     # --- the build --------------------------------------------------------------------------------
 
@@ -256,13 +267,15 @@ class Damaged(Exception):
     """Files of an attempt are not what they were on the cluster; the text says which."""
 
 
-class _Whose(Struct):
+class _Record(Struct):
     id: str
+    succeeded: bool
+    ended: str | None = None
 
 
-def _id_in(record: Path) -> str | None:
+def _record_in(folder: Path) -> _Record | None:
     try:
-        return msgspec.json.decode(record.read_bytes(), type=_Whose).id
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=_Record)
     except (OSError, msgspec.MsgspecError):
         return None
 

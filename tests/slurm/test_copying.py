@@ -1,0 +1,156 @@
+"""upload.sh and download.sh over a real ssh on loopback; what was damaged on the way is not taken.
+
+Not how a half-copied folder is refused on the cluster: that is test_submitting.py.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from slurm.cluster import Cluster
+from slurm.exported import ExportedFolder
+from waiting import wait_until
+
+pytestmark = pytest.mark.xdist_group("slurm")
+Export = Callable[..., ExportedFolder]
+
+BATCH = """\
+meta: {namespace: n, batch_name: b}
+resources: {cpus: 1, memory: 64MiB}
+command:
+  initialize: {run: "cp input/tool built", required_files: [tool]}
+  run: "./built {i} > distribute_save/out; echo done {i}"
+  sweep: {i: [1, 2, 3]}
+  name: "j{i}"
+"""
+
+
+@pytest.fixture
+def ssh(tmp_path: Path) -> Generator[str, None, None]:
+    """The command of an ssh that reaches a server of our own on loopback."""
+    server = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH"])
+    if server is None or shutil.which("rsync") is None:
+        pytest.skip("no sshd or rsync here")
+    folder = tmp_path / "ssh"
+    folder.mkdir(mode=0o700)
+    for name in ("host", "user"):
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True
+        )
+    shutil.copy(folder / "user.pub", folder / "authorized")
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    options = {
+        "ListenAddress": "127.0.0.1",
+        "Port": str(port),
+        "HostKey": str(folder / "host"),
+        "PidFile": str(folder / "pid"),
+        "AuthorizedKeysFile": str(folder / "authorized"),
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PermitRootLogin": "yes",
+        "PasswordAuthentication": "no",
+    }
+    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    log = folder / "log"
+    process = subprocess.Popen([server, "-f", "/dev/null", "-D", "-E", str(log), *words])
+    try:
+        wait_until((folder / "pid").is_file, 30, f"sshd to listen; see {log}")
+        yield (
+            f"ssh -F none -p {port} -i {folder / 'user'} -o StrictHostKeyChecking=no"
+            f" -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes"
+        )
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def test_to_the_cluster_and_back(
+    exported: Export, cluster: Cluster, ssh: str, tmp_path: Path
+) -> None:
+    (tmp_path / "tool").write_text('#!/bin/sh\necho "tool $1"\n')
+    (tmp_path / "tool").chmod(0o755)
+    folder = exported(BATCH, name="at home")
+    remote = tmp_path / "remote" / "sweep 1"
+    remote.parent.mkdir()
+    environment = {"RSYNC_RSH": ssh}
+    where = f"127.0.0.1:{remote}"
+    done = folder.call("upload.sh", where, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "./submit.sh" in done.stdout
+
+    # There it is submitted, and here nothing is known but what is fetched.
+    there = ExportedFolder(remote, cluster, lambda *_: None, {})
+    there.submit()
+    there.wait()
+    fetched = folder.call("download.sh", env=environment)
+    assert fetched.returncode == 0, fetched.stderr
+    assert not (folder.path / "build" / "tree").exists()
+    first = folder.collect()
+    assert first["counts"]["succeeded"] == 3, first
+    assert folder.output("j2", "out") == "tool 2\n"
+    assert oct((folder.results() / "j2" / "out").stat().st_mode)[-3:] == "444"
+
+    # Again, with more of it: nothing changes, neither there nor here.
+    assert folder.call("upload.sh", env=environment).returncode == 0
+    assert "0 arrays submitted now" in there.submit()
+    assert folder.call("download.sh", env=environment).returncode == 0
+    assert folder.collect()["unchanged"] == 3
+
+
+def test_where_to_is_asked_for(exported: Export) -> None:
+    folder = exported(BATCH.replace('initialize: {run: "cp input/tool built", ', "#"))
+    for program in ("upload.sh", "download.sh"):
+        done = folder.call(program)
+        assert done.returncode == 1
+        assert "USER@HOST:FOLDER" in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "sums", "half"])
+def test_what_was_damaged_on_the_way_is_named_and_taken_once_it_is_whole(
+    exported: Export, tmp_path: Path, damage: str
+) -> None:
+    (tmp_path / "tool").write_text('#!/bin/sh\necho "tool $1"\n')
+    (tmp_path / "tool").chmod(0o755)
+    folder = exported(BATCH)
+    folder.submit()
+    folder.wait()
+    attempt = folder.path / "runs" / "000001" / "1"
+    shutil.copytree(attempt, tmp_path / "whole")
+    match damage:
+        case "changed":
+            (attempt / "distribute_save" / "out").write_text("tool 3\n")
+        case "missing":
+            (attempt / "stdout.txt").unlink()
+        case "sums":
+            (attempt / "sums").write_text("")
+        case "half":
+            status = (attempt / "status").read_text()
+            (attempt / "status").write_text(status[:-5])
+    done = folder.collect()
+    assert done["taken"] == 3 if damage == "half" else 2, done
+    if damage == "half":
+        # Cut off, it is none: then SLURM's word counts.
+        assert done["counts"]["failed"] == 1
+    else:
+        (problem,) = done["damaged"]
+        assert problem["job"] == "j2"
+        assert "runs/000001/1" in problem["reason"]
+        assert not (folder.results() / "j2").exists()
+    shutil.rmtree(attempt)
+    shutil.copytree(tmp_path / "whole", attempt)
+    again = folder.collect()
+    assert again["counts"]["succeeded"] == 3
+    assert again["damaged"] == []
+    assert json.loads(folder.output("j2", "attempt.json"))["succeeded"]
+    assert folder.output("j2", "out") == "tool 2\n"
