@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
-from fallow.coordinator import archive, couriers, sweeping
+from fallow.coordinator import archive, couriers
 from fallow.coordinator.answers import Answers
 from fallow.coordinator.archive import Archive, BatchRemoved, Broken, BuildOutputPut
 from fallow.coordinator.config import Settings, advertised
@@ -35,6 +35,7 @@ from fallow.coordinator.events import (
     Tell,
     ToNode,
 )
+from fallow.coordinator.housekeeping import Housekeeping
 from fallow.coordinator.manifests import BadManifest
 from fallow.coordinator.notifying import Notifying
 from fallow.coordinator.outbox import Outbox, Peer
@@ -47,7 +48,6 @@ from fallow.coordinator.store import (
     Cleared,
     DataDirLock,
     Doomed,
-    ForgetEvents,
     Store,
     Undone,
 )
@@ -71,9 +71,6 @@ from fallow.shared.transport import (
 )
 
 log = logging.getLogger(__name__)
-
-_KEEP_EVENTS = 90 * 86400.0  # seconds
-_FORGET_EVERY = 60.0
 
 
 class Server:
@@ -114,9 +111,7 @@ class Server:
             self._outbox.save, self._couriers.send, self._outbox.tell, self._name_of
         )
         self._build_outputs: list[archive.PutBuildOutput] = []
-        self._unneeded: set[str] = set()
-        self._sweep_at = 0.0
-        self._forget_at = 0.0
+        self._keeping = Housekeeping(self._core.world, self._store, self._blobs, self._outbox.save)
         self._data: DataServer | None = None
         self._fatal: FallowError | None = None
 
@@ -280,9 +275,9 @@ class Server:
                 case Tell(said):
                     self._notifying.take(said, self._now())
                 case DropOutputs(manifest):
-                    self._unneeded |= sweeping.listed(self._blobs, manifest)
+                    self._keeping.free_outputs(manifest)
                 case RemoveTree(uid, namespace, batch):
-                    self._unneeded |= self._store.hashes_of(uid)
+                    self._keeping.free(self._store.hashes_of(uid))
                     self._outbox.save(Doomed(uid, namespace, batch))
                     self._outbox.do(archive.RemoveBatch(uid, namespace, batch))
                 case _:
@@ -343,14 +338,14 @@ class Server:
         self._answers.expire(now)
         self._take(self._core.plan(now))
         self._put_build_outputs()
-        self._forget_events(now)
+        self._keeping.forget(now)
         try:
             self._outbox.finish()
             # Only what is on disk by now is told.
             self._notifying.go(now)
             if self._watching.look(now):
                 self._outbox.finish()
-            self._sweep(now)
+            self._keeping.sweep(now)
         except FallowError as error:
             self._end(error)
         if self._data is not None and not self._data.alive:
@@ -371,36 +366,13 @@ class Server:
             elif put.uid in self._core.world.batches:
                 self._build_outputs.append(put)
 
-    def _sweep(self, now: Moment) -> None:
-        """Free what a removed batch alone needed; once a day, look for anything else."""
-        daily = now.boot >= self._sweep_at
-        if not daily and not self._unneeded:
-            return
-        world = self._core.world
-        batches = (batch.record for batch in world.batches.values())
-        needed = sweeping.needed(self._store, self._blobs, batches)
-        builds = (build for node in world.nodes.values() for build in node.builds.values())
-        needed |= {build.log for build in builds if build.log is not None}
-        sweeping.free(self._blobs, self._unneeded, needed)
-        self._unneeded = set()
-        if daily:
-            self._sweep_at = now.boot + sweeping.EVERY
-            sweeping.sweep(self._blobs, needed)
-
-    def _forget_events(self, now: Moment) -> None:
-        """Drop what of the audit is too old, a little at a time."""
-        if now.boot >= self._forget_at:
-            self._forget_at = now.boot + _FORGET_EVERY
-            self._outbox.save(ForgetEvents(now.wall - _KEEP_EVENTS))
-
     def _deadline(self) -> float:
         deadlines = (
             self._core.deadline(),
             self._answers.deadline(),
             self._watching.deadline(),
             self._notifying.deadline(),
-            self._sweep_at,
-            self._forget_at,
+            self._keeping.deadline(),
         )
         return min(one for one in deadlines if one is not None)
 
