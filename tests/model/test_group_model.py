@@ -16,6 +16,7 @@ from fakes import AWAY, GIB, sweep_batch
 from fallow.coordinator.events import Caller, NodeJoined
 from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.records import Active, Done, Ended
+from fallow.coordinator.why import why
 from fallow.shared.batch import Checkpoint, Limits, OnFailure, OnLost, OnOwnerReturn
 from fallow.shared.ids import AttemptId, JobId
 from fallow.shared.messages import (
@@ -303,6 +304,16 @@ class Group(RuleBasedStateMachine):
         assert self.office.core.check() == []
         for desk in self.desks:
             assert desk.breaches() == []
+
+    @invariant()
+    def why_always_has_an_answer(self) -> None:
+        office = self.office
+        for batch in office.core.world.batches.values():
+            for job in batch.jobs:
+                said = why(office.core.world, batch.ref(job), office.now)
+                assert said.text
+                if said.state in {"queued", "waiting", "held"}:
+                    assert said.fix, f"{said.ref} is {said.text}, and nothing helps"
 
     @invariant()
     def at_most_one_result_and_a_true_one(self) -> None:
