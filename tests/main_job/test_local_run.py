@@ -200,14 +200,26 @@ def test_a_build_that_fails_costs_one_try_and_says_where_to_look(here: Here) -> 
 
 
 def test_side_by_side(here: Here) -> None:
-    # Each waits for the other through nothing but time: only together can both be seen to run.
-    line = "touch distribute_save/here; sleep 0.4; date +%s%N > distribute_save/end"
-    stamped = "date +%s%N > distribute_save/begin; " + line
-    here.write(jobs(stamped, stamped, stamped))
-    here.run("--jobs", "3")
-    begins = [int(here.text(f"j{n}/begin")) for n in range(3)]
-    ends = [int(here.text(f"j{n}/end")) for n in range(3)]
-    assert max(begins) < min(ends)
+    line = "touch distribute_save/here; until test -e distribute_save/go; do sleep 0.05; done"
+    here.write(jobs(line, line, line, line))
+    process = here.start("--jobs", "3")
+
+    def waiting() -> list[Path]:
+        return list(here.cache.glob("*/runs/*/work/distribute_save/here"))
+
+    def all_go() -> bool:
+        for place in waiting():
+            with contextlib.suppress(FileNotFoundError):
+                place.with_name("go").touch()
+        return process.poll() is not None
+
+    try:
+        wait_until(lambda: len(waiting()) == 3, 40, "three jobs at once")
+        wait_until(all_go, 40, "the end of them and of the fourth")
+        assert process.returncode == 0
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
