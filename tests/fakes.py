@@ -578,7 +578,9 @@ class FakeDesk:
                 return f"save {_brief(run.attempt)} {type(run.phase).__name__}"
             case words.SaveBuild(build):
                 return f"save build {type(build.state).__name__}"
-            case words.HoldTraffic(held):
+            case words.HoldTraffic(held, but_checkpoints):
+                if but_checkpoints:
+                    return "let checkpoints go"
                 return "hold traffic" if held else "let traffic go"
             case words.Send(message):
                 said = decode_from("workstation", encode(message))

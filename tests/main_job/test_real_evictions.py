@@ -52,7 +52,9 @@ def test_a_frozen_job_that_is_sent_elsewhere_goes_on_from_its_checkpoint(
     group: Group, sandbox: Sandbox
 ) -> None:
     here = group.workstation("ws1", config(cpus=1, sandbox=sandbox), sandbox)
-    group.submit(one_job(COUNTS) + SAVES)
+    # What was built is there on both, and a checkpoint goes where the job's own copy of it is.
+    built = '  initialize: {run: "echo built > tool"}\n'
+    group.submit(one_job(f"cat tool; {COUNTS}", more=built) + SAVES)
     wait_until_it_counts(here)
     births = here.births()
     assert here.verb("pause").returncode == 0
@@ -71,6 +73,7 @@ def test_a_frozen_job_that_is_sent_elsewhere_goes_on_from_its_checkpoint(
     assert counts == (2, 1, 0, 0)
     folder = group.coordinator.results / "ana/b/j"
     assert int((folder / "steps").read_text()) >= int(begun[1])
+    assert (folder / "stdout.txt").read_text().startswith("built\nfrom ")
     # The checkpoint is no result, and gone when nobody can go on from it.
     assert {each.name for each in folder.iterdir()} == {
         "attempt.json",

@@ -52,8 +52,14 @@ def test_who_sits_down_sends_a_job_elsewhere_which_saves_itself_first() -> None:
     # It works for as long as it saves itself, and so is not said to stand still.
     assert not desk.reports[-1].runs[0].frozen
     assert orders(desk.happened(run_words.Ended(Exited(0)))) == ["Collect 1-1"]
-    assert orders(desk.happened(run_words.OutputsHashed(MANIFEST, 12))) == ["Upload 1-1"]
-    desk.happened(run_words.Uploaded())
+    # Of all that waits for a free desk, only this goes out.
+    assert desk.happened(run_words.OutputsHashed(MANIFEST, 12)) == [
+        "save 1-1 Spooled",
+        "Upload 1-1",
+        "let checkpoints go",
+        "say Report",
+    ]
+    assert "hold traffic" in desk.happened(run_words.Uploaded())
     state = desk.reports[-1].runs[0].state
     assert isinstance(state, Finished)
     assert (state.exit, state.manifest, state.stored) == (Stopped("evict"), MANIFEST, True)
