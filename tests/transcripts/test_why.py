@@ -230,6 +230,26 @@ def test_drained(office: FakeCoordinator, desk: ScriptedAgent) -> None:
     assert started(office)
 
 
+def test_quarantined(office: FakeCoordinator, desk: ScriptedAgent) -> None:
+    good = ScriptedAgent(office, "good")
+    good.connect()
+    office.submit(batch("fine", 9))
+    good.read()
+    good.run(Running())
+    desk.read()
+    for _ in range(5):
+        desk.finish(Exited(127), seconds=0.1)
+    said = why(office, "fine")
+    assert [each.kind for each in said.nodes] == ["quarantined", "busy"]
+    good.bye()
+    said = why(office, "fine")
+    assert said.command == "coordinator undrain desk"
+    # The sixth had come before the fifth had failed.
+    assert desk.finish() == ["accepted 6#1 committed"]
+    office.ask(Undrain("desk"), ADMIN)
+    assert desk.read() == ["assign 7#1"]
+
+
 def test_given_back_a_moment_ago(office: FakeCoordinator, desk: ScriptedAgent) -> None:
     office.submit(batch())
     desk.read()

@@ -309,8 +309,9 @@ def _drain(world: World, node: Workstation, caller: Caller, at_once: bool, now: 
 
 
 def _undrain(world: World, node: Workstation, caller: Caller, now: Moment) -> str:
-    if not node.record.drained:
+    if not node.record.drained and not node.is_quarantined(now):
         return f"{node.name} was not drained"
+    node.quarantined = None
     node.record = replace(node.record, drained="")
     world.save(node.record)
     world.say(now.wall, "undrained", node=node.name, text=f"by {caller.name}")

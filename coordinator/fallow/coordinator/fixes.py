@@ -62,7 +62,8 @@ def fix(reason: Reason, group: Group, seat: Seat, batch: str, work: str) -> Fix:
         case "pause" | "finish" | "eject":
             return Fix(f"whoever sits at {name} lets jobs in again", "tray resume", name)
         case "quarantined":
-            return Fix(f"look why the last jobs on {name} failed; in ten minutes it is tried again")
+            text = f"look why the last jobs on {name} failed; within ten minutes it is tried again"
+            return Fix(text, f"coordinator undrain {quote(name)}")
         case "build":
             return Fix(
                 f"read build_output_{name}.txt among the results, mend it, and build anew",

@@ -120,7 +120,10 @@ def drain(node: str, at_once: bool, as_json: bool, coordinator: str | None) -> N
 @json_option
 @coordinator_option
 def undrain(node: str, as_json: bool, coordinator: str | None) -> None:
-    """Let a workstation have jobs again, if whoever sits there agrees."""
+    """Let a workstation have jobs again, if whoever sits there agrees.
+
+    Also one that is left alone for a while because it failed many jobs.
+    """
     _say(Undrain(node), coordinator, as_json)
 
 
