@@ -9,8 +9,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +35,7 @@ command:
 
 
 @pytest.fixture
-def ssh(tmp_path: Path) -> Generator[str, None, None]:
+def ssh(tmp_path: Path, cluster: Cluster) -> Generator[str, None, None]:
     """The command of an ssh that reaches a server of our own on loopback."""
     server = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH"])
     if server is None or shutil.which("rsync") is None:
@@ -60,6 +62,7 @@ def ssh(tmp_path: Path) -> Generator[str, None, None]:
         "UsePAM": "no",
         "PermitRootLogin": "yes",
         "PasswordAuthentication": "no",
+        "SetEnv": f"SLURM_CONF={cluster.environment['SLURM_CONF']}",
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     log = folder / "log"
@@ -106,6 +109,37 @@ def test_to_the_cluster_and_back(
     assert "0 arrays submitted now" in there.submit()
     assert folder.call("download.sh", env=environment).returncode == 0
     assert folder.collect()["unchanged"] == 3
+
+
+def test_the_five_commands_of_the_page(
+    cluster: Cluster, ssh: str, tmp_path: Path, verb: Callable[..., Any]
+) -> None:
+    """As a new user would, from top to bottom; only the cluster has another name."""
+    page = (Path(__file__).parents[2] / "docs" / "slurm.md").read_text()
+    detect = next(block for block in page.split("```sh\n") if "--detect" in block)
+    block = page.partition("```sh\n")[2].partition("```")[0]
+    assert len(block.splitlines()) == 5
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    block = block.replace("ssh ana@login.example.org ", f"{ssh} 127.0.0.1 {remote}/")
+    block = block.replace("ana@login.example.org:", f"127.0.0.1:{remote}/")
+    assert "example.org" not in block
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "tool").write_text("#!/bin/sh\necho $1\n")
+    (here / "tool").chmod(0o755)
+    (here / "sweep.yaml").write_text(BATCH)
+    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+    environment = {"PATH": path, "RSYNC_RSH": ssh}
+    for line in (*detect.partition("```")[0].splitlines(), *block.splitlines()):
+        done = cluster.call("bash", "-c", line, cwd=here, env=environment)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        if "submit.sh" in line:
+            told = {"RSYNC_RSH": ssh}
+            folder = ExportedFolder(here / "sweep_on_cluster", cluster, verb, told)
+            folder.wait()
+    assert "3 succeeded" in done.stdout
+    assert folder.output("j3", "out") == "3\n"
 
 
 def test_where_to_is_asked_for(exported: Export) -> None:
