@@ -3,6 +3,7 @@
 Not the workstation's side, which is scripted here.
 """
 
+import contextlib
 import json
 import random
 import signal
@@ -431,7 +432,11 @@ def half_pulled(coordinator: Coordinator, dest: Path) -> bool:
     arriving = dest / "ana/sweep/.fallow-pull/tmp"
 
     def received() -> int:
-        return max((path.stat().st_size for path in arriving.glob("*")), default=0)
+        sizes = [0]
+        for path in arriving.glob("*"):
+            with contextlib.suppress(FileNotFoundError):  # all here by now, and in its place
+                sizes.append(path.stat().st_size)
+        return max(sizes)
 
     pulling = coordinator.verbs.start("pull", "sweep", "--dest", dest)
     wait_until(lambda: pulling.poll() is not None or received(), 20, "the first bytes")
