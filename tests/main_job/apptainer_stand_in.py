@@ -6,7 +6,9 @@ the home and /tmp of the account unless it is told to contain, the exit code. bu
 the view; there is no PID namespace, as apptainer makes none. An image is a tar, plain or packed.
 """
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -15,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 WORDS = "stand-in-words"
 """Where, below its own folder, the stand-in notes the words that it was called with."""
 
@@ -95,8 +98,23 @@ def main() -> int:
         if not (root / script).exists():
             refuse(f"no such app in the image: {app}")
         command = ["bwrap", *view(root, binds), "--", "/bin/sh", f"/{script}", *args]
-        code = subprocess.run(command, check=False).returncode
-    return code if code >= 0 else 128 - code
+        return run(command)
+
+
+def run(command: list[str]) -> int:
+    """Stay until the container has ended, whatever this is sent, as the real one does."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)
+    # A signal ends bubblewrap itself; what it has started then comes here.
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    outer = os.posix_spawnp(command[0], command, os.environ)
+    signalled = False
+    while True:
+        pid, status = os.wait()
+        code = os.waitstatus_to_exitcode(status)
+        if signalled or (pid == outer and code >= 0):
+            return code if code >= 0 else 128 - code
+        signalled = pid == outer
 
 
 def make_image(place: Path, script: str, programs: Sequence[str] = ("sh", "cat", "sleep")) -> Path:

@@ -233,3 +233,47 @@ def test_a_local_run_of_containers_gives_the_same_files(
             here = (tmp_path / "here" / "n" / "same" / name / made).read_bytes()
             assert here == (coordinator.results / "n" / "same" / name / made).read_bytes()
     assert (tmp_path / "here" / "n" / "same" / "a" / "all").read_text() == "some input\n"
+
+
+def test_a_container_goes_on_elsewhere_from_its_checkpoint(
+    coordinator: Coordinator,
+    batch_file: Callable[..., Path],
+    new_workstation: Make,
+    bin_folder: Path,
+) -> None:
+    file = batch_file(
+        "meta: {namespace: n, batch_name: moved}\n"
+        "apptainer: {initialize: {sif: moved.sif}, jobs: [{name: j}]}\n"
+        "checkpoint: {signal: TERM, grace: 30s, files: [ckpt/]}\n"
+    )
+    script = (
+        'box="$FALLOW_CHECKPOINT"; n=$(cat "$box/state" 2>/dev/null || echo 0)\n'
+        'echo "from $n"\n'
+        'save() { echo "$n" >"$box/state"; exit 0; }\n'
+        "trap save TERM\n"
+        "until [ -e /distribute_save/go ]; do n=$((n + 1)); sleep 0.02; done\n"
+        'echo "$box $n" >/distribute_save/steps\n'
+    )
+    make_image(file.parent / "moved.sif", script)
+    here = new_workstation("here", around=around(bin_folder))
+    coordinator.verbs.ok("submit", file)
+
+    def begun(place: Workstation) -> int | None:
+        outputs = list((place.data_dir / "runs").glob("*/stdout.txt"))
+        said = outputs[0].read_text() if len(outputs) == 1 else ""
+        return int(said.split()[1]) if said.endswith("\n") else None
+
+    wait_until(lambda: begun(here) == 0, 40, "the container to count")
+    before = here.pids()
+    assert here.verb("pause", "forever").returncode == 0
+    coordinator.wait_for("moved", {"paused": 1})
+    assert here.verb("eject").returncode == 0
+    wait_until(lambda: not any(map(alive, before)), 40, "it to have left")
+    there = new_workstation("there", around=around(bin_folder))
+    from_where = wait_until(lambda: begun(there) or 0, 60, "it to go on elsewhere")
+    (save,) = (there.data_dir / "runs").glob("*/work/distribute_save")
+    (save / "go").touch()
+    coordinator.wait_for("moved", {"succeeded": 1}, 60)
+    box, steps = (coordinator.results / "n" / "moved" / "j" / "steps").read_text().split()
+    assert box == "/ckpt"
+    assert int(steps) >= from_where > 0
