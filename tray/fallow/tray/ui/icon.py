@@ -9,6 +9,8 @@ from fallow.tray.ui.pictures import picture
 from fallow.tray.view import Menu
 
 LOOK_EVERY_MS = 1000
+# Each look is a question on the message bus; that a panel is gone is known soon enough.
+LOOK_AGAIN_MS = 3000
 # A panel starts with the session, in any order.
 PATIENCE_MS = 5000
 
@@ -63,8 +65,10 @@ class TrayIcon(QtCore.QObject):
         available = QtWidgets.QSystemTrayIcon.isSystemTrayAvailable()
         if available and self._icon is None:
             self._make()
+            self._timer.setInterval(LOOK_AGAIN_MS)
         elif not available and self._icon is not None:
             self._drop()
+            self._timer.setInterval(LOOK_EVERY_MS)
             self._patience.start()
 
     def _make(self) -> None:
