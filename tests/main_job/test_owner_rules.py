@@ -1,5 +1,6 @@
 """The owner's rules at a real workstation: changed while it works, and what they keep away."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pytest
 from fallow.shared.errors import FallowError
 from fallow.tray.local import AskConfig, ConfigIs, Configure, Done, LocalClient
 from main_job.conftest import Coordinator
-from main_job.workstation import FREE_DESK, JOBS, Workstation
+from main_job.workstation import FREE_DESK, JOBS, SCRIPT, Workstation
 from waiting import wait_until
 
 BATCH = """
@@ -118,6 +119,29 @@ def test_jobs_of_some_people_do_not_come(
     assert coordinator.counts("ana:bo") == {"queued": 1}
     assert [run.owner for run in workstation.quick_status().runs] == ["ana"]
     assert "bo" in str(people["bo"].json("why", "ana:bo"))
+
+
+def test_a_job_cannot_lend_the_computer_to_itself(
+    coordinator: Coordinator,
+    new_workstation: Callable[..., Workstation],
+    batch_file: Callable[..., Path],
+) -> None:
+    """Without a sandbox it has the agent's own account, and finds its socket."""
+    workstation = new_workstation("ws1", FREE_DESK + JOBS + 'sandbox = "none"\n')
+    verb = f"{SCRIPT} lend 9h --data-dir {workstation.data_dir}"
+    # Once as it is, once come loose from it.
+    loose = f"(setsid sh -c '{verb}; echo over' >late.txt 2>&1 &)"
+    line = f"{verb}; {loose}; until grep over late.txt; do sleep 0.2; done; cat late.txt >&2"
+    text = BATCH.replace("NAME", "b").replace('"sleep 600"', json.dumps(line))
+    coordinator.verbs.ok("submit", batch_file(text))
+    wait_until(
+        lambda: coordinator.counts("b").get("succeeded") or coordinator.counts("b").get("failed"),
+        60,
+        "the job to end",
+    )
+    assert workstation.quick_status().lent_until is None
+    said = coordinator.verbs.ok("logs", "b/j", "--stderr").out
+    assert said.count("not change what it does") == 2, said
 
 
 def test_what_is_unfinished_is_not_thrown_away(

@@ -126,6 +126,16 @@ def test_nothing_outside_can_be_written(plan: SandboxPlan, tmp_path: Path) -> No
 
 
 @hidden
+def test_the_sockets_of_this_computers_agent_are_not_there(
+    plan: SandboxPlan, tmp_path: Path
+) -> None:
+    """A job has the account of the agent, whose word the agent takes."""
+    line = "ls -d /run/lock /run/fallow /run/user /run/dbus /var/run/lock; ls /run"
+    _, out, _ = run_in(plan, tmp_path, "/bin/sh", "-c", line)
+    assert not set(out.split()) & {"lock", "fallow", "user", "dbus", "/run/lock", "/run/fallow"}
+
+
+@hidden
 def test_kernel_switches_are_read_only(plan: SandboxPlan, tmp_path: Path) -> None:
     # Opened, never written to: were it possible, it would be this computer's own setting.
     line = (

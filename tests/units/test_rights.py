@@ -96,6 +96,10 @@ def world(tmp_path: Path) -> Iterator[World]:
         (Person(OTHER, ("users", "sudo")), True, True, False),
         (Person(OTHER, ("wheel",)), True, True, False),
         (Person(SEATED, ("users",)), True, False, False),
+        # A job of somebody's, under the agent's own account or another.
+        (Person(AGENT, job=True), False, False, False),
+        (Person(0, job=True), False, False, False),
+        (Person(SEATED, ("sudo",), job=True), False, False, False),
         (Person(OTHER, ("users", "sudoers")), False, False, False),
     ],
 )

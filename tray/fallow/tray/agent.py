@@ -31,6 +31,7 @@ from fallow.shared.work import build as builds
 from fallow.shared.work import ground, machine, phases, run_words
 from fallow.shared.work.build import build_id
 from fallow.shared.work.deliveries import Carried
+from fallow.shared.work.procfs import descends
 from fallow.shared.work.run import Refused
 from fallow.shared.work.sandbox import probe
 from fallow.shared.work.spool import Spool
@@ -167,6 +168,7 @@ class Agent:
             on_gone=self._answers.gone,
             shared=shared,
             may_change=self._answers.may_change,
+            is_job=self._is_job,
         )
         self._local.watch(self._loop)
         self._eyes = Eyes(
@@ -414,6 +416,11 @@ class Agent:
         if self._core.work.runs and not self._local.listened_to:
             self._upkeep.measure(self._clock.now())
         return self._status(self._bench.pids)
+
+    def _is_job(self, pid: int) -> bool:
+        """Whatever is below this process is one, too."""
+        own = os.getpid()
+        return pid != own and (descends(pid, {own}) or self._bench.owns(pid))
 
     def _settings(self, config: Config) -> Settings:
         return settings_of(

@@ -115,7 +115,7 @@ class Answers:
                 self._rejoin()
                 return Done("joined")
             case Leave():
-                if visitor.person.uid not in {0, self._agent}:
+                if visitor.person.uid not in {0, self._agent} or visitor.person.job:
                     raise rights.refuse_change()
                 self._step(words.LeaveAsked(farewell.LONGEST))
                 return Done("the jobs are given back")

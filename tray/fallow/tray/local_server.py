@@ -66,7 +66,8 @@ class LocalServer:
 
     `on_request` gets each request and returns its reply or None; `on_gone` is told who has left.
     Besides the socket in the data folder, which is its user's, there may be one for everybody in
-    the folder `shared`; `may_change` says who of them may do more than look.
+    the folder `shared`; `may_change` says who of them may do more than look, `is_job` which
+    processes belong to jobs.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class LocalServer:
         on_gone: Callable[[Visitor], None],
         shared: Path | None = None,
         may_change: Callable[[Person], bool] = lambda person: True,
+        is_job: Callable[[int], bool] = lambda pid: False,
     ) -> None:
+        self._is_job = is_job
         self._may_change = may_change
         self._on_request = on_request
         self._on_gone = on_gone
@@ -146,7 +149,7 @@ class LocalServer:
     def _accept(self, listener: socket.socket) -> None:
         try:
             connection, _ = listener.accept()
-            person = _who(connection)
+            person = self._who(connection)
         except OSError:
             return
         if self._loop is None or self._too_many(person):
@@ -157,6 +160,18 @@ class LocalServer:
         visitor = Visitor(connection, f"tray-{self._serial}", person)
         self._visitors[connection.fileno()] = visitor
         self._loop.watch(connection.fileno(), lambda: self._read(visitor))
+
+    def _who(self, connection: socket.socket) -> Person:
+        """The person there; which groups give power here, this computer's own file says."""
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, gid = _CREDENTIALS.unpack(raw)
+        groups = b""
+        with contextlib.suppress(OSError):
+            groups = connection.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, _MOST_GROUPS)
+        numbers = {gid, *(number for (number,) in struct.iter_unpack("I", groups))}
+        # Jobs have the account of the agent; of others not even their parents may be known.
+        job = uid == os.geteuid() and self._is_job(pid)
+        return Person(uid, tuple(sorted(_names_of(numbers))), job)
 
     def _too_many(self, person: Person) -> bool:
         if person.uid in {os.geteuid(), 0}:
@@ -229,17 +244,6 @@ def _listen(place: Path, mode: int) -> socket.socket:
     place.chmod(mode)
     listener.listen(16)
     return listener
-
-
-def _who(connection: socket.socket) -> Person:
-    """The person at the other end; which groups give power here, this computer's own file says."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, gid = _CREDENTIALS.unpack(raw)
-    groups = b""
-    with contextlib.suppress(OSError):
-        groups = connection.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, _MOST_GROUPS)
-    numbers = {gid, *(number for (number,) in struct.iter_unpack("I", groups))}
-    return Person(uid, tuple(sorted(_names_of(numbers))))
 
 
 def _names_of(numbers: set[int]) -> set[str]:

@@ -14,20 +14,27 @@ ADMINISTRATORS = frozenset({"sudo", "wheel", "admin"})
 
 
 class Person(Struct, frozen=True):
-    """Who is at the other end: user number and names of groups, as the kernel and system know."""
+    """Who is at the other end: user number and names of groups, as the kernel and system know.
+
+    `job`: it is a job that runs here, under the account of the agent or of whoever it may be.
+    """
 
     uid: int
     groups: tuple[str, ...] = ()
+    job: bool = False
 
 
 def is_administrator(person: Person, agent: int) -> bool:
     """Whether the rules of this computer are for this person to write; `agent` is its user."""
+    if person.job:
+        # What a colleague's job may do here is not for the job to say.
+        return False
     return person.uid in {0, agent} or not ADMINISTRATORS.isdisjoint(person.groups)
 
 
 def may_change(person: Person, agent: int, seated: Collection[int]) -> bool:
     """Whether this person may pause and resume; `seated` are those with a session at a seat."""
-    return is_administrator(person, agent) or person.uid in seated
+    return is_administrator(person, agent) or (person.uid in seated and not person.job)
 
 
 def refuse_change() -> FallowError:

@@ -7,7 +7,7 @@ folder wherever something is done to it, because that folder can never come to m
 import functools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -73,6 +73,20 @@ def read_stat(pid: int | str, proc: int | None = None) -> Stat | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def descends(pid: int, roots: Collection[int]) -> bool:
+    """Whether a process is one of `roots` or below one; one that is gone already may be."""
+    seen = set()
+    while pid > 1 and pid not in seen:
+        seen.add(pid)
+        if pid in roots:
+            return True
+        stat = read_stat(pid)
+        if stat is None:
+            return True
+        pid = stat.parent
+    return False
 
 
 def pids(proc: int | None = None) -> list[int]:

@@ -15,7 +15,7 @@ from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Container, JobSpec
 from fallow.shared.runs import Crashed, Exit
-from fallow.shared.work import cores, files, gpus, processes, run_words
+from fallow.shared.work import cores, files, gpus, processes, procfs, run_words
 from fallow.shared.work.build import is_build
 from fallow.shared.work.cores import Core
 from fallow.shared.work.gpus import Gpu
@@ -159,6 +159,12 @@ class Running:
     def roots(self) -> frozenset[int]:
         """The first process of each, below which all others are; from any thread."""
         return frozenset(each.identity.pid for each in list(self._handles.values()))
+
+    def owns(self, pid: int) -> bool:
+        """Whether this process belongs to one of them, even if it has come loose."""
+        return procfs.descends(pid, self.roots()) or any(
+            pid in each.containment.members() for each in self._handles.values()
+        )
 
     def runs(self) -> list[AttemptId]:
         """Which runs, builds apart, are followed."""

@@ -190,6 +190,10 @@ class Workbench:
         """The first process of each run and build; may be asked from another thread."""
         return self._running.roots()
 
+    def owns(self, pid: int) -> bool:
+        """Whether this process belongs to a run or build, even if it has come loose."""
+        return self._running.owns(pid)
+
     def look_at_progress(self) -> None:
         """Read what the jobs say of themselves."""
         for attempt in self._running.runs():
