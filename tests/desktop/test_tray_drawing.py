@@ -125,6 +125,29 @@ def test_menus_that_come_and_go_leave_nothing(shown_menu: ShownMenu, qtbot: QtBo
     qtbot.waitUntil(lambda: not shown_menu.menu.findChildren(QtWidgets.QMenu))
 
 
+def test_a_desktop_that_turns_dark_leaves_no_line_unreadable(
+    shown_menu: ShownMenu, qapp: QtWidgets.QApplication
+) -> None:
+    before = qapp.palette()
+    group, role = QtGui.QPalette.ColorGroup.Disabled, QtGui.QPalette.ColorRole.WindowText
+
+    def contrast() -> int:
+        ink = QtGui.qGray(shown_menu.menu.palette().color(group, role).rgb())
+        ground = shown_menu.menu.palette().color(QtGui.QPalette.ColorRole.Window)
+        return abs(ink - QtGui.qGray(ground.rgb()))
+
+    assert contrast() > 100
+    try:
+        qapp.setPalette(QtGui.QPalette(QtGui.QColor(DARK)))
+        qapp.processEvents()
+        ground = shown_menu.menu.palette().color(QtGui.QPalette.ColorRole.Window)
+        assert QtGui.qGray(ground.rgb()) < 60
+        assert contrast() > 100
+    finally:
+        qapp.setPalette(before)
+        qapp.processEvents()
+
+
 def test_names_are_shown_letter_by_letter() -> None:
     assert for_qt("R&D_1") == "R&&D_1"
     assert for_panel("a_b") == "a__b"
