@@ -87,6 +87,17 @@ def test_what_goes_on_is_drawn_up_to_the_end() -> None:
     assert spans_of(told(stream)) == [("staging", 2, 4), ("running", 4, 8), ("paused", 8, 100)]
 
 
+def test_what_was_before_is_cut_off() -> None:
+    stream = Stream()
+    stream.say(1, "verdict", node="dino", text="away: ")
+    stream.say(2, "running", JOB, "dino", 1)
+    stream.say(20, "finished", JOB, "dino", 1, run=18.0)
+    stream.say(30, "verdict", node="dino", text="present: you are here")
+    history = told(stream, end=40.0, begin=10.0)
+    assert spans_of(history) == [("running", 10, 20)]
+    assert history.stations["dino"].spans == [Span("free", 10, 30), Span("away", 30, 40)]
+
+
 def test_workstations_come_and_go() -> None:
     stream = Stream()
     stream.say(10, "online", node="dino")

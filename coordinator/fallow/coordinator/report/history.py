@@ -148,9 +148,9 @@ def tell(
     for name, known in being.items():
         station = _station(history, name)
         if known.online and name in (silent or {}):
-            _turn(station, known, max((silent or {})[name], known.since))
+            _turn(station, known, max((silent or {})[name], known.since), begin)
             known.online = False
-        _turn(station, known, end)
+        _turn(station, known, end, begin)
     for name, word in (now or {}).items():
         station = _station(history, name)
         if not station.spans:
@@ -167,7 +167,8 @@ def _about_attempt(
     known = doing.get(key)
     kind = event.kind
     if known is None:
-        attempt = Attempt(event.ref, event.attempt, event.node, event.wall, [])
+        begin = max(event.wall, history.begin)
+        attempt = Attempt(event.ref, event.attempt, event.node, begin, [])
         if kind in _OVER and kind != "finished":
             return  # the rest of it was before
         if kind not in _PHASES:
@@ -222,13 +223,14 @@ def _began(history: History, ref: str, wall: float) -> None:
 
 def _close(known: _Doing, wall: float) -> None:
     """What it did until then is a span."""
-    if known.attempt.end is None and wall > known.since:
+    since = max(known.since, known.attempt.begin)
+    if known.attempt.end is None and wall > since:
         kind = "paused" if known.frozen else known.phase
         spans = known.attempt.spans
-        if spans and spans[-1].kind == kind and spans[-1].end == known.since:
+        if spans and spans[-1].kind == kind and spans[-1].end == since:
             spans[-1] = Span(kind, spans[-1].begin, wall)
         else:
-            spans.append(Span(kind, known.since, wall))
+            spans.append(Span(kind, since, wall))
     known.since = wall
 
 
@@ -238,20 +240,20 @@ def _about_station(history: History, being: dict[str, _Being], event: Happening)
         known = being[event.node] = _Being(since=event.wall)
     station = _station(history, event.node)
     if event.kind in ("online", "offline", "revoked"):
-        _turn(station, known, event.wall)
+        _turn(station, known, event.wall, history.begin)
         known.online = event.kind == "online"
         if known.online:
             known.away = None
     elif event.kind == "verdict":
-        _turn(station, known, event.wall)
+        _turn(station, known, event.wall, history.begin)
         known.online = True
         known.away = not event.text.startswith("away:")  # their word for a desk with nobody at it
 
 
-def _turn(station: Station, known: _Being, wall: float) -> None:
-    word = known.word()
-    if word is not None and wall > known.since:
-        station.spans.append(Span(word, known.since, wall))
+def _turn(station: Station, known: _Being, wall: float, begin: float) -> None:
+    word, since = known.word(), max(known.since, begin)
+    if word is not None and wall > since:
+        station.spans.append(Span(word, since, wall))
     known.since = wall
 
 

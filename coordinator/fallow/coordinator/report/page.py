@@ -144,7 +144,7 @@ def _workstations(report: Report) -> str:
     picture = timeline.draw(history, report.mine)
     return (
         f'<h2>Workstations</h2><ul class="legend">{legend}</ul>{picture}'
-        + _table(("workstation", *columns), rows, numbers_from=1)
+        + _table(("workstation", *columns), rows, 1, "sum" if len(rows) > 1 else "")
         + '<p class="soft">Jobs side by side each count. Free is the time with no job there; away'
         " and off count whether a job waits there or not.</p>"
     )
@@ -174,7 +174,7 @@ def _times(history: History, jobs: Sequence[Job]) -> str:
 
 def _throughput(history: History, jobs: Sequence[Job]) -> str:
     buckets = figures.throughput(_only(history, jobs))
-    if not buckets:
+    if len(buckets) < 3:  # one or two columns say no more than the number of jobs
         return ""
     step = lasting(buckets[0].end - buckets[0].begin)
     picture = charts.columns(buckets, history.begin, history.end)
@@ -256,8 +256,10 @@ def _jobs(jobs: Sequence[Job]) -> str:
     )
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int) -> str:
-    """Every cell is a text of somebody's."""
+def _table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int, kind: str = ""
+) -> str:
+    """Every cell is a text of somebody's; of the `kind` "sum" the last row adds up the others."""
     head = "".join(
         f"<th{' class=n' if place >= numbers_from else ''}>{safe(name)}"
         for place, name in enumerate(columns)
@@ -270,7 +272,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: 
         )
         for row in rows
     )
-    return f'<div class="wide"><table><thead><tr>{head}<tbody>{body}</table></div>'
+    return f'<div class="wide {kind}"><table><thead><tr>{head}<tbody>{body}</table></div>'
 
 
 def _only(history: History, jobs: Sequence[Job]) -> History:

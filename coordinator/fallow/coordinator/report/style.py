@@ -45,9 +45,10 @@ text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-seri
 table{border-collapse:collapse;width:100%;font-size:.87rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem .25rem 0;text-align:left;vertical-align:top;
 border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-th{color:var(--soft);font-weight:500}.n{text-align:right;white-space:nowrap}
-.wide{overflow-x:auto}.two table{font-size:.82rem}.two td,.two th{padding-right:.4rem}
-.sum td{font-weight:600}
+th{color:var(--soft);font-weight:500;overflow-wrap:normal}.n{text-align:right;white-space:nowrap}
+.wide{overflow-x:auto}.wide td:first-child:not(.n){min-width:6rem}
+.two table{font-size:.82rem}.two td,.two th{padding-right:.4rem}
+.sum tbody tr:last-child td{font-weight:600}
 pre{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.6rem .8rem;
 margin:.3rem 0 1rem;white-space:pre-wrap;overflow-wrap:anywhere;font:12.5px/1.4 ui-monospace,
 "DejaVu Sans Mono",Menlo,Consolas,monospace}
@@ -61,7 +62,7 @@ color:var(--soft)}
 --failed:#d55e00;--succeeded:#0072b2;--job:#fff}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 body{max-width:none;padding:0;font-size:10.5pt}details{display:none}
-.two{grid-template-columns:1fr 1fr}.two table{font-size:7.5pt}
+.two{grid-template-columns:1fr 1fr}table{font-size:8.5pt}.two table{font-size:7.5pt}
 svg,.figures div,tr,h3.fail+p+pre{break-inside:avoid}
 h2,h3{break-after:avoid}.wide{overflow:visible}}
 """

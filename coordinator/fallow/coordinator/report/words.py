@@ -11,7 +11,7 @@ from html import escape
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _STEPS = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400),
-    *(172800, 604800, 1209600, 2592000),
+    *(172800, 259200, 604800, 1209600, 2592000),
 )
 
 
@@ -68,6 +68,9 @@ def ticks(begin: float, end: float, at_most: int = 9) -> Iterator[tuple[float, s
     if step < 86400:
         at += timedelta(seconds=(first - at).total_seconds() // step * step)
     day = None
+    if length < 2:  # no mark of a clock may lie within
+        yield begin, clock(begin).partition(" ")[2]
+        return
     while (wall := at.timestamp()) <= end:
         if wall >= begin:
             yield wall, _mark(at, step, new_day=at.date() != day)
