@@ -53,6 +53,33 @@ def node(coordinator: Coordinator) -> Any:
     return found
 
 
+def test_what_is_asked_for_with_no_coordinator_is_on_disk_when_it_is_answered(
+    tmp_path: Path,
+) -> None:
+    workstation = Workstation(tmp_path, "lonely")
+    # So long that an eject is not over when the next agent has started.
+    workstation.configure(FREE_DESK.replace('idle_after = "0s"', 'idle_after = "1h"'))
+
+    def kinds_after(*verbs: tuple[str, ...]) -> set[str]:
+        """What the next agent knows of it, if this one is killed as soon as it has answered."""
+        for verb in verbs:
+            assert workstation.verb(*verb).returncode == 0
+        workstation.kill()
+        workstation.start()
+        wishes = {"pause", "lend", "eject", "finish"}
+        return wishes & {each.kind for each in workstation.quick_status().reasons}
+
+    workstation.start()
+    try:
+        assert workstation.quick_status().connection == "unjoined"
+        asked = kinds_after(("finish",), ("eject",), ("pause", "1h"))
+        assert asked == {"finish", "eject", "pause"}
+        assert kinds_after(("lend", "1h")) == {"finish", "lend"}
+        assert kinds_after(("resume",)) == set()
+    finally:
+        workstation.stop()
+
+
 def test_rules_are_changed_while_a_job_runs(
     coordinator: Coordinator, workstation: Workstation, batch_file: Callable[..., Path]
 ) -> None:
