@@ -61,6 +61,7 @@ def test_a_webhook_is_told_once_and_its_secret_stays_one(
     (call,) = web.calls
     assert (call.method, call.path) == ("POST", "/hook/s3cret")
     assert call.content["event"] == "batch_ended"
+    assert call.content["id"] == 1
     assert call.content["counts"] == {"succeeded": 1, "failed": 1}
     assert call.content["state"] == "failed"
     assert call.content["text"] == "ana:b has ended. Of 2 jobs: 1 succeeded, 1 failed."

@@ -56,10 +56,19 @@ Outcome: TypeAlias = Delivered | Failed
 
 
 class Couriers:
-    """Carries errands out one after the other and tells `post` what came of each."""
+    """Carries errands out one after the other and tells `post` what came of each.
 
-    def __init__(self, homeserver: Homeserver | None, post: Callable[[Outcome], None]) -> None:
+    One that takes longer than `patience` seconds is not waited for any more.
+    """
+
+    def __init__(
+        self,
+        homeserver: Homeserver | None,
+        post: Callable[[Outcome], None],
+        patience: float = _LONGEST_ERRAND,
+    ) -> None:
         self._homeserver = homeserver
+        self._patience = patience
         self._post = post
         self._errands: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
         self._stopping = False
@@ -93,7 +102,7 @@ class Couriers:
         )
         courier.start()
         try:
-            return came.get(timeout=_LONGEST_ERRAND)
+            return came.get(timeout=self._patience)
         except queue.Empty:
             self._lost.append(courier)
             return Failed(errand.id, "the answer takes too long", room=errand.room)
@@ -116,7 +125,7 @@ class Couriers:
                 room = room or self._make_room(self._homeserver, message)
                 self._write(self._homeserver, room, errand)
             else:
-                call("POST", message.target, message.content)
+                call("POST", message.target, {**message.content, "id": errand.id})
         except NotDone as error:
             # A room that was left is not used again: then another one is made.
             left = bool(errand.room) and error.status in _GONE
