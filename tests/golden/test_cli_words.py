@@ -56,7 +56,8 @@ HELD = WhyReply(
 def help_of(name: str | None) -> str:
     command: click.Command = entry if name is None else VERBS[name].load()
     words = "coordinator" if name is None else f"coordinator {name}"
-    with click.Context(command, info_name=words, terminal_width=100, max_content_width=100) as ctx:
+    settings = {"terminal_width": 100, **entry.context_settings}
+    with click.Context(command, info_name=words, **settings) as ctx:
         return command.get_help(ctx) + "\n"
 
 
