@@ -239,3 +239,21 @@ def test_an_agent_that_is_not_there_can_be_started_and_not_paused() -> None:
 
 def test_the_last_words_of_an_agent_are_shown() -> None:
     assert "agent.toml is wrong" in texts(menu(None, str, ("agent.toml is wrong",)))
+
+
+def test_no_line_is_wider_than_a_screen() -> None:
+    name = "x" * 100
+    run = RunStatus(name, name, "ana", "running")
+    blind = Reason("blind", "Fallow cannot see whether you are there: " + "no sensor; " * 30)
+    note = "jobs cannot be kept from this computer's files: " + "install it, " * 20
+    for status in (
+        AgentStatus("running", "online", "away", runs=(run,), notes=(note,)),
+        AgentStatus("paused", "online", "barred", (blind,)),
+    ):
+        shown = show(status)
+        assert max(map(len, texts(shown))) <= 110
+        assert len(shown.tooltip) <= 120
+    assert shown.headline.endswith("no sensor; ")
+    said = " ".join(texts(show(AgentStatus("idle", "online", "away", notes=(note,)))))
+    assert note.strip() in said, "a note is there whole, in several lines"
+    assert max(map(len, texts(menu(None, str, ("why " * 50,))))) <= 110

@@ -6,6 +6,7 @@ the same Menu.
 """
 
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -99,12 +100,16 @@ class Separator(Struct, frozen=True):
 
 
 class Menu(Struct, frozen=True):
-    """All that the tray shows at one instant; the icon's `alt` says its state in words."""
+    """All that the tray shows at one instant; the icon's `alt` says its state in words.
+
+    `headline` is what is going on, whole; a menu and a tooltip have no room for all of a long one.
+    """
 
     icon: IconName
     alt: str
     tooltip: str
     items: tuple[Item | Separator, ...]
+    headline: str = ""
 
 
 PAUSES = (
@@ -126,6 +131,8 @@ QUIT = Item(
     hint="Without the icon Fallow cannot see whether you are there, and runs no jobs here.",
     key="Q",
 )
+# Characters: a menu is as wide as its longest line, and some screens are small.
+_LONGEST, _WIDEST = 110, 80
 NO_AGENT = "The part that runs jobs does not answer."
 NOTHING_ASKED = "Nothing was asked for that could end."
 ONLY_LOOK = "Only who sits at this computer, or administers it, may change that."
@@ -141,16 +148,16 @@ def menu(status: AgentStatus | None, say: Say, last_words: Sequence[str] = ()) -
     """
     icon, alt = _icon(status)
     line = headline(status, say)
-    items: list[Item | Separator] = [Item(line)]
+    items: list[Item | Separator] = [Item(_short(line))]
     if status is not None:
-        items += [Item(run_line(run)) for run in status.runs if run.state != "finished"]
-        items += [Item(note) for note in status.notes]
+        items += [Item(_short(run_line(run))) for run in status.runs if run.state != "finished"]
+        items += [Item(part) for note in status.notes for part in wrap(note, _WIDEST)]
         if status.lent_until is not None:
             items.append(Item(f"lent while you work, until {say(status.lent_until)}"))
         if not status.may_change:
             items.append(Item(ONLY_LOOK))
     else:
-        items += [Item(each) for each in last_words]
+        items += [Item(part) for each in last_words for part in wrap(each, _WIDEST)]
     items.append(Separator())
     items += [verb for verb in verbs(status) if verb.barred != NOTHING_ASKED]
     items += [
@@ -160,7 +167,11 @@ def menu(status: AgentStatus | None, say: Say, last_words: Sequence[str] = ()) -
         Item("About", About(), key="A"),
         QUIT,
     ]
-    return Menu(icon, alt, f"Fallow: {line}", tuple(items))
+    return Menu(icon, alt, f"Fallow: {_short(line)}", tuple(items), line)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def verbs(status: AgentStatus | None) -> tuple[Item, ...]:

@@ -67,8 +67,8 @@ class Window(QtWidgets.QWidget):
         self._icon.setPixmap(icon.pixmap(48, 48))
         self._icon.setAccessibleName(menu.alt)
         texts, groups = _parts(menu)
-        _say(self._headline, texts[0][:1].upper() + texts[0][1:] if texts else "")
-        self._notes = texts[1:] if status is None else list(status.notes)
+        _say(self._headline, menu.headline[:1].upper() + menu.headline[1:])
+        self._notes = [" ".join(texts[1:])] if status is None else list(status.notes)
         self._verbs.show_items(verbs(status))
         self._others.show_items(
             tuple(item for group in groups[1:] for item in group if item.intent != OpenWindow())
