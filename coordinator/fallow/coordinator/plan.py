@@ -120,12 +120,15 @@ def needs(group: Group, seat: Seat) -> Room:
 
 def unfit(group: Group, seat: Seat) -> Reason | None:
     """Why this workstation could never run such a job, however idle; None when it could."""
+    return _unfit(group, seat, needs(group, seat))
+
+
+def _unfit(group: Group, seat: Seat, wanted: Room) -> Reason | None:
     if group.owner in seat.not_from:
         return Reason("not_from", f"does not run jobs of {group.owner}")
-    lacking = [word for word in group.capabilities if word not in seat.capabilities]
-    if lacking:
+    if not seat.capabilities.issuperset(group.capabilities):
+        lacking = [word for word in group.capabilities if word not in seat.capabilities]
         return Reason("capability", f"has no {' or '.join(lacking)}")
-    wanted = needs(group, seat)
     if wanted.cpus > seat.cpus:
         return Reason("cpus", f"has {seat.cpus} of the {wanted.cpus} cores it needs")
     if wanted.memory > seat.memory:
@@ -143,7 +146,8 @@ def unfit(group: Group, seat: Seat) -> Reason | None:
 
 def obstacle(group: Group, seat: Seat) -> Reason | None:
     """The first reason why a job of the group cannot start there now, None when it can."""
-    reason = unfit(group, seat)
+    wanted = needs(group, seat)
+    reason = _unfit(group, seat, wanted)
     if reason is not None:
         return reason
     if group.batch in seat.failed_builds:
@@ -154,7 +158,6 @@ def obstacle(group: Group, seat: Seat) -> Reason | None:
         return Reason("gave_back", "gave it back a moment ago")
     if seat.kept_for is not None and seat.kept_for != group.wish:
         return Reason("kept", "is kept free for a job that needs more of it")
-    wanted = needs(group, seat)
     if (
         wanted.cpus > seat.free_cpus
         or wanted.memory > seat.free_memory
