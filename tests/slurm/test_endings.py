@@ -62,6 +62,7 @@ def test_a_signal_a_code_a_run_time_and_a_missing_program(exported: Export) -> N
         HEAD
         + """\
 limits: {run_time: 1.5s}
+checkpoint: {grace: 1s}
 command:
   jobs:
     - {name: code, run: "echo said; exit 3"}
@@ -72,7 +73,7 @@ command:
     - {name: quick, run: "true"}
 """
     )
-    # The stubborn one is killed ten seconds after it was told to end.
+    # The stubborn one is killed a second after it was told to end.
     done = folder.run()
     assert done["counts"]["succeeded"] == 1
     assert done["counts"]["failed"] == 5

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -230,3 +231,27 @@ def test_check_submits_nothing(exported: Export) -> None:
     assert "3 jobs could be submitted" in folder.submit("--check")
     assert not folder.tasks()
     assert folder.call("submit.sh", "--now").returncode == 1
+
+
+def test_what_detect_wrote_refuses_it_at_the_export(
+    exported: Export, verb: Callable[..., Any], cluster: Cluster, tmp_path: Path
+) -> None:
+    site = tmp_path / "uni.toml"
+    told = verb("export", "slurm", "--detect", "--site", site)
+    assert told["nodes"] == 1
+    with pytest.raises(AssertionError, match="No node of loopback can run 1 job"):
+        exported(f"{NEED}resources: {{cpus: 65}}\n", "--site", site)
+    assert not (tmp_path / "on_cluster").exists()
+    folder = exported(f"{NEED}resources: {{cpus: 64}}\n", "--site", site)
+    assert f"CHUNK={MAX_ARRAY_SIZE}\n" in (folder.path / "plan.sh").read_text()
+    folder.submit("--check")
+    refused = verb("export", "slurm", "--detect", "--site", site, code=2)
+    assert "there already" in str(refused)
+
+
+def test_a_folder_that_is_there_is_not_touched(exported: Export, tmp_path: Path) -> None:
+    (tmp_path / "on_cluster").mkdir()
+    (tmp_path / "on_cluster" / "mine").write_text("x")
+    with pytest.raises(AssertionError, match="is there already and not empty"):
+        exported(NEED)
+    assert os.listdir(tmp_path / "on_cluster") == ["mine"]

@@ -9,7 +9,11 @@ fallow=$1 # the exported folder
 # shellcheck source=/dev/null
 . "$fallow/plan.sh"
 
-milliseconds() { date +%s%3N; }
+milliseconds() {
+  local now=${EPOCHREALTIME-} # which bash has had since its release 5
+  now=${now/[.,]/}
+  if [ -n "$now" ]; then printf '%s\n' "${now%???}"; else date +%s%3N; fi
+}
 complain() { printf 'fallow: %s: %s\n' "${label:-?}" "$*" >&2; }
 
 # --- one line of tasks/ ---------------------------------------------------------------------------
