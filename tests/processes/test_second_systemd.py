@@ -160,3 +160,27 @@ def _token(unit: Unit) -> str | None:
         return str(json.loads(said)["token"])
     except AssertionError:
         return None
+
+
+def test_an_agent_as_a_unit_of_ones_own_needs_no_session(systemd: SecondSystemd) -> None:
+    """As docs/at-the-desk.md says it; here the user's manager runs, and nobody is logged in."""
+    manager, folder = ("--user", "--machine=worker@"), ("--data-dir", "/tmp/own-agent")
+    systemd.run(
+        *("systemd-run", *manager, "--quiet", "--unit=fallow-agent"),
+        *("-p", "KillMode=process", "-p", "Delegate=yes"),
+        *environment("HOME=/var/worker"),
+        *(PYTHON, "-m", "fallow.tray", "agent", *folder),
+    )
+
+    def status() -> Any:
+        try:
+            said = systemd.as_worker(PYTHON, "-m", "fallow.tray", "status", "--json", *folder)
+        except AssertionError:
+            return None
+        return json.loads(said)
+
+    found = wait_until(status, 60, "the agent to answer")
+    assert found["pausing"]["way"] == "cgroup"
+    assert "user@" in found["pausing"]["text"], "in the group of the unit, below the user's manager"
+    systemd.run("systemctl", *manager, "stop", "fallow-agent")
+    wait_until(lambda: status() is None, 60, "the agent to end")
