@@ -77,9 +77,9 @@ def test_many_jobs_are_asked_back_for(file: Path, capsys: pytest.CaptureFixture[
     assert "makes 120,000 jobs" in said
     assert "--yes" in said
     assert run([*many, "--dry-run"]) == 0
-    said = capsys.readouterr()
-    assert "119,985 more" in said.out
-    assert "only submitted with --yes" in said.err
+    shown = capsys.readouterr()
+    assert "119,985 more" in shown.out
+    assert "only submitted with --yes" in shown.err
 
 
 def test_a_bad_option_is_named(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
