@@ -100,7 +100,7 @@ def test_only_what_changed_is_sent() -> None:
     ("text", "name"),
     [
         ('[presence]\nidle_after = "soon"\n', "presence.idle_after"),
-        ('[presence]\nidle_after = "1m"\nsettle = "2m"\n', "presence.settle"),
+        ('[presence]\nsettle = "a moment"\n', "presence.settle"),
         ('[offer]\nbandwidth = "fast"\n', "offer.bandwidth"),
         ('[jobs]\nread_only = ["opt"]\n', "jobs.read_only"),
     ],
