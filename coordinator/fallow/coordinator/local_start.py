@@ -15,7 +15,9 @@ from fallow.coordinator.local_queue import Room, notes
 from fallow.coordinator.local_run import LocalRun
 from fallow.coordinator.local_words import Fact, Interrupted, Summary
 from fallow.shared.batch import Batch
+from fallow.shared.errors import FallowError
 from fallow.shared.inputs import Gathered
+from fallow.shared.jobspec import paths
 from fallow.shared.sweep import Expansion
 from fallow.shared.work import container, gpu_tools, machine
 from fallow.shared.work.gpus import Gpu
@@ -33,10 +35,22 @@ def gpus_here() -> tuple[Gpu, ...]:
     return gpu_tools.find()
 
 
-def notes_here(batch: Batch, expansion: Expansion) -> list[str]:
-    """What of the batch does not hold here; FallowError where it cannot run at all."""
+def notes_here(batch: Batch, expansion: Expansion, folder: Path, output: Path) -> list[str]:
+    """What of the batch does not hold here; FallowError where it cannot run at all.
+
+    Its relative paths belong to `folder`, its results go below `output`.
+    """
     if batch.apptainer is not None:
         container.find_or_refuse()
+    tree = (output / batch.meta.namespace / batch.meta.batch_name).resolve()
+    for path in paths(batch, expansion):
+        place = (folder / Path(path).expanduser()).resolve()
+        if tree.is_relative_to(place) and place.is_dir():
+            raise FallowError(
+                f"The results would go into {place}, which is an input of the batch",
+                "The next time they would be inputs themselves.",
+                "choose an --output outside of it, or name the files that jobs need",
+            )
     return notes(batch, map(expansion.resources, range(len(expansion))), room_here())
 
 

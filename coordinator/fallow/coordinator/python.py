@@ -18,7 +18,15 @@ from fallow.coordinator import local_start
 from fallow.coordinator.client import Client
 from fallow.coordinator.deposits import RECORD
 from fallow.coordinator.handing_in import hand_in
-from fallow.coordinator.local_words import Began, Counted, Fact, GaveUp, Interrupted, Over
+from fallow.coordinator.local_words import (
+    Began,
+    Counted,
+    Fact,
+    GaveUp,
+    Interrupted,
+    Over,
+    Unhidden,
+)
 from fallow.coordinator.python_progress import Show, progress
 from fallow.coordinator.python_results import JobResult, NoSuchJob, Results
 from fallow.coordinator.waiting import all_over, look, looks
@@ -47,9 +55,9 @@ def run(
 ) -> Results:
     """See `Batch.run`; `home` is where it works, None: in the user's cache."""
     batch, expansion = check_made(batch)
-    gathered = gather(batch, expansion, Path(folder))
-    for note in local_start.notes_here(batch, expansion):
+    for note in local_start.notes_here(batch, expansion, Path(folder), Path(output)):
         warnings.warn(note, stacklevel=3)
+    gathered = gather(batch, expansion, Path(folder))
     with _shown(batch, progress) as show:
         try:
             summary = local_start.run_here(
@@ -189,6 +197,8 @@ class _Counting:
                 counts["running" if job in self._running else "queued"] -= 1
                 self._running.discard(job)
                 counts["queued" if again else how.replace("_", " ")] += 1
+            case Unhidden(why):
+                warnings.warn(f"jobs are not kept from your own files: {why}", stacklevel=2)
             case GaveUp(jobs):
                 counts["queued"] -= jobs
                 counts["not run"] += jobs

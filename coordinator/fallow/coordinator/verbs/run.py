@@ -86,9 +86,9 @@ def run(
     from fallow.coordinator import local_start
 
     loaded = load_batch(file, name, options)
-    gathered = read_inputs(loaded, quiet=as_json)
-    for note in local_start.notes_here(loaded.batch, loaded.expansion):
+    for note in local_start.notes_here(loaded.batch, loaded.expansion, loaded.folder, output):
         click.echo(f"warning: {note}", err=True)
+    gathered = read_inputs(loaded, quiet=as_json)
     meta = loaded.batch.meta
     with Shown(f"{meta.namespace}:{meta.batch_name}", quiet=as_json) as shown:
         try:
