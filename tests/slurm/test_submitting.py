@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from slurm.cluster import MAX_ARRAY_SIZE, Cluster
+from slurm.cluster import MAX_ARRAY_SIZE, NODE, Cluster
 from slurm.exported import ExportedFolder
 
 pytestmark = pytest.mark.xdist_group("slurm")
@@ -255,3 +255,39 @@ def test_a_folder_that_is_there_is_not_touched(exported: Export, tmp_path: Path)
     with pytest.raises(AssertionError, match="is there already and not empty"):
         exported(NEED)
     assert os.listdir(tmp_path / "on_cluster") == ["mine"]
+
+
+def test_nodes_that_are_down_now_are_no_reason_to_refuse(
+    exported: Export, cluster: Cluster
+) -> None:
+    folder = exported(tiny(2))
+    cluster.run("scontrol", "update", f"NodeName={NODE}", "State=DRAIN", "Reason=test")
+    try:
+        done = folder.call("submit.sh")
+    finally:
+        cluster.run("scontrol", "update", f"NodeName={NODE}", "State=RESUME")
+    assert done.returncode == 0, done.stderr
+    assert "wait until nodes are back" in done.stderr
+    folder.wait()
+    assert folder.collect()["counts"]["succeeded"] == 2
+
+
+def test_what_slurm_has_forgotten_does_not_run_for_ever(exported: Export) -> None:
+    """Its last word that it runs is old when SLURM answers and does not know it any more."""
+    folder = exported(tiny(1))
+    words = folder.path / "submitted" / "words"
+    key = f"fallow-{folder.id}-1-0-0"
+    (folder.path / "submitted" / key).write_text("999999\n")
+    (folder.path / "submitted" / "chunk").write_text("101\n")
+    words.write_text(f"1\n999999|0|RUNNING|{key}|None\n")
+    attempt = folder.path / "runs" / "000000" / "1"
+    attempt.mkdir(parents=True)
+    (attempt / "began").write_text("slurm=999999\nnode=desk\n")
+    (attempt / "stdout.txt").write_text("so far\n")
+    done = folder.collect()
+    assert done["counts"]["failed"] == 1
+    assert "SLURM does not know it any more" in done["problems"][0]["reason"]
+    assert folder.output("t1") == "so far\n"
+    # What had ended is remembered.
+    words.write_text(f"1\n999999|0|OUT_OF_MEMORY|{key}|OutOfMemory\n")
+    assert "OUT_OF_MEMORY" in folder.collect()["problems"][0]["reason"]

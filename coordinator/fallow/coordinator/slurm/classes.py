@@ -174,7 +174,7 @@ def _time(batch: Batch) -> int | None:
         return None
     retries, pause = batch.on_failure.retries, batch.on_failure.back_off
     grace = batch.checkpoint.grace if batch.checkpoint is not None else 0.0
-    pauses = pause * ((1 << min(retries, 16)) - 1)
+    pauses = sum(min(pause * 2 ** min(each, 20), 3600.0) for each in range(retries))
     return int(run_time * (retries + 1) + pauses + grace + _STAGING)
 
 

@@ -337,7 +337,7 @@ run_job() { # CLASS OFFSET KEY
     asked=''
     sleep "$pause"
     [ -z "$asked" ] || exit 1 # it has said already how it failed
-    pause=$((pause * 2))
+    pause=$((pause < 1800 ? pause * 2 : 3600))
     read_task "$1" "$(($2 + SLURM_ARRAY_TASK_ID))"
   done
 }

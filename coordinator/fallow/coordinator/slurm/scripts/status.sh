@@ -31,11 +31,13 @@ tell 'to go on later' "$(count '$2 == "requeued"')"
 if command -v squeue >/dev/null && queue=$(in_the_queue); then
   awk -F'|' '{ n[$3]++ } END { for (state in n) printf "  in the queue, %-8s %s\n", tolower(state), n[state] }' <<<"$queue"
   mkdir -p submitted
+  living='\|(PENDING|CONFIGURING|RUNNING|COMPLETING|SUSPENDED|STOPPED|STAGE_OUT|SIGNALING|RESIZING|REQUEUE[A-Z_]*|SPECIAL_EXIT)\|'
   # Only here, on the cluster, can it be asked; `collect` may be called far away.
   {
     date +%s
-    # SLURM forgets what has ended, so its earlier words are kept.
-    { if [ -f submitted/words ]; then grep -v '^[0-9]*$' submitted/words; fi; printf '%s\n' "$queue"; } |
+    # SLURM forgets what has ended, so its last words are kept; whatever had not is gone with them.
+    { if [ -f submitted/words ]; then grep -E '\|[A-Z_]+\|fallow-' submitted/words | grep -vE "$living"; fi
+      printf '%s\n' "$queue"; } |
       awk -F'|' 'NF == 5 { word[$1 "|" $2] = $0 } END { for (task in word) print word[task] }'
     if sacct -h >/dev/null 2>&1 && ids=$(submitted_ids | paste -sd, -) && [ -n "$ids" ]; then
       sacct -n -P -X -j "$ids" -o JobID,State,ExitCode 2>/dev/null | sed 's/^/sacct|/'
