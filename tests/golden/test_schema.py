@@ -136,6 +136,12 @@ def test_every_key_is_described() -> None:
     assert {name: set(docs) for name, docs in KEY_DOCS.items() if name != "Sweep"} == known
 
 
+def test_other_programs_words_are_sent_to_keys_of_ours() -> None:
+    for shape in shapes().values():
+        assert set(shape.others.values()) <= set(shape.keys)
+        assert not set(shape.others) & set(shape.keys)
+
+
 def test_every_key_is_in_the_page_about_the_format() -> None:
     page = (TOP / "docs" / "batch-file.md").read_text()
     keys = {key for docs in KEY_DOCS.values() for key in docs}

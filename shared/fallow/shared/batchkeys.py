@@ -116,6 +116,8 @@ def _range(**found: Any) -> Range:
     return Range(start=found.pop("from"), **found)
 
 
+_INPUTS = {"inputs": "required_files", "input": "required_files", "files": "required_files"}
+_COMMANDS = {"command": "run", "cmd": "run", "args": "run", "environment": "env", **_INPUTS}
 FILE = Shape(File, {"path": Reader.text, "alias": Reader.text}, ("path",))
 FILES = Many(file)
 MOUNT = Shape(File, {"path": Reader.text, "alias": Reader.text}, ("path",))
@@ -141,6 +143,7 @@ RESOURCES = Shape(
         "gpus": Reader.whole,
         "disk": Reader.size,
     },
+    others={"cores": "cpus", "threads": "cpus", "ntasks": "cpus", "ram": "memory"},
 )
 META = Shape(
     Meta,
@@ -151,12 +154,14 @@ META = Shape(
         "matrix": Reader.text,
     },
     ("namespace", "batch_name"),
+    {"name": "batch_name", "project": "namespace", "tags": "capabilities"},
 )
 PYTHON_INITIALIZE = Shape(PythonInitialize, {"build_file": file, "required_files": FILES})
 PYTHON_JOB = Shape(
     PythonJob,
     {"name": Reader.text, "file": file, "required_files": FILES, "slurm": slurm},
     ("name", "file"),
+    {"script": "file", "run": "file", **_INPUTS},
 )
 PYTHON = Shape(
     Python,
@@ -167,6 +172,7 @@ APPTAINER_INITIALIZE = Shape(
     ApptainerInitialize,
     {"sif": file, "required_files": FILES, "required_mounts": MOUNTS},
     ("sif",),
+    {"image": "sif", "container": "sif", "mounts": "required_mounts", "binds": "required_mounts"},
 )
 APPTAINER_JOB = Shape(
     ApptainerJob,
@@ -195,6 +201,7 @@ COMMAND_JOB = Shape(
         "slurm": slurm,
     },
     ("name",),
+    _COMMANDS,
 )
 COMMAND = Shape(
     Command,
@@ -207,8 +214,13 @@ COMMAND = Shape(
         "name": Reader.text,
         "jobs": Many(Made(COMMAND_JOB)),
     },
+    others={"parameters": "sweep", "params": "sweep", "grid": "sweep", **_COMMANDS},
 )
-LIMITS = Shape(Limits, {"run_time": Reader.duration})
+LIMITS = Shape(
+    Limits,
+    {"run_time": Reader.duration},
+    others={"time": "run_time", "timeout": "run_time", "walltime": "run_time"},
+)
 ON_FAILURE = Shape(OnFailure, {"retries": Reader.whole, "back_off": Reader.duration})
 ON_OWNER_RETURN = Shape(
     OnOwnerReturn,
@@ -243,4 +255,16 @@ BATCH = Shape(
         "network": Reader.truth,
     },
     ("meta",),
+    {
+        "singularity": "apptainer",
+        "docker": "apptainer",
+        "timeout": "limits",
+        "walltime": "limits",
+        "time": "limits",
+        "retries": "on_failure",
+        "retry": "on_failure",
+        "depends_on": "after",
+        "dependencies": "after",
+        "needs": "after",
+    },
 )

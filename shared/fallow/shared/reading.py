@@ -52,7 +52,8 @@ class Reader:
         for key, key_node, value in self.pairs(node, path):
             read = shape.keys.get(key)
             if read is None:
-                hint = nearest(key, tuple(shape.keys))
+                other = shape.others.get(key)
+                hint = f"did you mean `{other}`?" if other else nearest(key, tuple(shape.keys))
                 fail(key_node, path, f"`{key}` is no key of this place", hint)
             if not is_null(value):
                 found[key] = read(self, value, (*path, key))
@@ -162,11 +163,15 @@ ReadField: TypeAlias = Callable[[Reader, Node, Place], T]
 
 
 class Shape(Struct, frozen=True):
-    """How a mapping becomes a struct: who reads each key, and which are needed."""
+    """How a mapping becomes a struct: who reads each key, and which are needed.
+
+    `others` are words that other programs have for the same thing, with ours.
+    """
 
     made: Callable[..., Any]
     keys: dict[str, ReadField[Any]]
     needed: tuple[str, ...] = ()
+    others: dict[str, str] = {}
 
 
 class Made(Struct, frozen=True):
