@@ -90,6 +90,21 @@ def test_page_by_page_nothing_is_lost(filled: Store) -> None:
     assert seen == list(range(1, 61))
 
 
+def test_long_texts_make_short_pages(store: Store) -> None:
+    store.commit(
+        EventRecord(wall=1000.0, kind="verdict", text=str(number) * 3_000_000)
+        for number in range(1, 6)
+    )
+    client = Client(store)
+    reply = client.ask(Watch(after=0))
+    assert reply is not None
+    assert [event.text[0] for event in reply.events] == ["1", "2"]
+    assert (reply.next, reply.more) == (2, True)
+    reply = client.ask(Watch(after=4))
+    assert reply is not None
+    assert ([event.text[0] for event in reply.events], reply.more) == (["5"], False)
+
+
 def test_it_waits_for_the_first_event(filled: Store) -> None:
     client = Client(filled)
     assert client.ask(Watch(wait=10.0)) is None

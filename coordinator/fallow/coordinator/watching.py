@@ -11,10 +11,11 @@ from msgspec import Struct
 from fallow.coordinator.core import Core
 from fallow.coordinator.store import Store
 from fallow.shared.errors import FallowError
-from fallow.shared.messages import Watch, WatchReply
+from fallow.shared.messages import Happening, Watch, WatchReply
 from fallow.shared.moments import Moment
 
 _PAGE = 4_000  # some 20 ms, in which nobody else is answered
+_PAGE_CHARACTERS = 8 << 20  # of texts, some of which workstations wrote
 _WINDOW = 50_000  # events that one question may look through
 _LONGEST_WAIT = 15.0  # seconds; below a client's own patience
 _MOST_WAITING = 500
@@ -97,10 +98,21 @@ class Watching:
         until = min(last, waiting.after + _WINDOW)
         limit = max(1, min(waiting.ask.limit, _PAGE))
         events = self._store.events(waiting.after, until, limit, waiting.ref)
-        if len(events) == limit:
-            until = events[-1].id
+        fitting = _that_fit(events)
+        if len(events) == limit or len(fitting) < len(events):
+            events, until = fitting, fitting[-1].id
         waiting.after = max(waiting.after, until)
         if not events and until >= last and not over:
             return False
         self._answer(waiting.reply, WatchReply(tuple(events), waiting.after, waiting.after < last))
         return True
+
+
+def _that_fit(events: list[Happening]) -> list[Happening]:
+    """As many of these as one message should hold; at least one."""
+    room = _PAGE_CHARACTERS
+    for count, event in enumerate(events):
+        room -= len(event.text) + len(event.ref)
+        if room < 0:
+            return events[: max(count, 1)]
+    return events
