@@ -17,6 +17,14 @@ from fallow.shared.messages import Happening, Watch, WatchReply
 _WAIT = 10.0  # seconds that the coordinator keeps a question for which it has no answer yet
 
 
+_OF_A_DESK = {
+    "away": "free",
+    "settling": "free in a moment",
+    "present": "in use",
+    "barred": "takes no jobs",
+}
+
+
 @click.command(
     epilog=example(
         "coordinator watch",
@@ -53,6 +61,9 @@ def as_line(event: Happening) -> str:
     """Time, kind, job, workstation and words in columns."""
     attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
     words = event.text
+    if event.kind == "verdict":
+        verdict, _, why = words.partition(":")
+        words = _OF_A_DESK.get(verdict, verdict) + (f": {why.strip()}" if why.strip() else "")
     if event.run_seconds or event.paused_seconds:
         ran = f"ran {render.duration(event.run_seconds)}"
         paused = event.paused_seconds
