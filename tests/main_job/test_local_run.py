@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fallow.shared.work import processes, procfs
+from fallow.shared.work import procfs
 from main_job.conftest import SCRIPT, Account
 from main_job.workstation import WITHOUT_BUBBLEWRAP, ticks
 from waiting import wait_until
@@ -66,17 +66,6 @@ class Here:
             return list(self.cache.glob("*/runs/*/work/distribute_save"))
 
         return wait_until(found, 40, "the job's folder")[0]
-
-    def ticks(self) -> int:
-        """Processor time that the processes of the job have used, in clock ticks."""
-        found = 0
-        for noted in self.cache.glob("*/runs/*/status.wrapper"):
-            identity = processes.find(noted.with_name("status"))
-            handle = identity and processes.adopt(identity, noted.with_name("status"))
-            if handle:
-                found += ticks(set(handle.containment.members()))
-                handle.close()
-        return found
 
     def left(self) -> list[Path]:
         return list(self.cache.iterdir()) if self.cache.exists() else []
@@ -259,14 +248,14 @@ def test_it_stands_still_with_its_jobs(here: Here) -> None:
     process = here.start()
     try:
         save = here.wait_for_folder()
-        wait_until(lambda: here.ticks() > 0, 40, "the job to work")
+        wait_until(lambda: ticks_below(process.pid) > 5, 40, "the job to work")
         process.send_signal(signal.SIGTSTP)
         wait_until(lambda: stopped(process.pid), 40, "the command to stand still")
-        before = here.ticks()
+        before = ticks_below(process.pid)
         (save / "go").touch()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.5)
-        assert here.ticks() == before
+        assert ticks_below(process.pid) == before
         process.send_signal(signal.SIGCONT)
         assert process.wait(30) == 0
         assert here.attempt("j0")["paused_seconds"] >= 0.4
@@ -274,6 +263,15 @@ def test_it_stands_still_with_its_jobs(here: Here) -> None:
         process.send_signal(signal.SIGCONT)
         process.terminate()
         process.communicate(timeout=30)
+
+
+def ticks_below(pid: int) -> int:
+    """Processor time that all that a process has started has used, in clock ticks."""
+    table = procfs.table()
+    tree = {pid}
+    while more := {each for each, stat in table.items() if stat.parent in tree} - tree:
+        tree |= more
+    return ticks(tree - {pid})
 
 
 def stopped(pid: int) -> bool:
@@ -432,6 +430,19 @@ def test_killed_again_and_again_it_ends_all_the_same(here: Here) -> None:
     assert here.left() == []
     assert not (here.out / ".staging").exists()
     assert here.run()["unchanged"] == 12
+
+
+def test_results_do_not_go_among_the_inputs(here: Here) -> None:
+    text = jobs("true").replace("  jobs:", "  required_files: [{path: WHERE, alias: all}]\n  jobs:")
+    here.write(text.replace("WHERE", "."))
+    done = here.account.run("run", here.file, "--output", here.out)
+    assert done.code == 1
+    assert f"The results would go into {here.folder.resolve()}" in done.err
+    assert not here.out.exists()
+    (here.folder / "inputs").mkdir()
+    (here.folder / "inputs" / "x").write_text("")
+    here.write(text.replace("WHERE", "inputs"))
+    assert here.run()["code"] == 0
 
 
 def test_two_at_once_into_one_place_are_refused(here: Here) -> None:
