@@ -66,7 +66,9 @@ from fallow.shared.messages import (
     Bye,
     ClientReply,
     CoordinatorMessage,
+    Export,
     Hello,
+    Import,
     Input,
     JobSpec,
     Missing,
@@ -266,7 +268,9 @@ class FakeCoordinator:
 
     # --- what people do ---
 
-    def ask(self, body: Change | Status | Nodes | Why, caller: Caller = ANA) -> ClientReply:
+    def ask(
+        self, body: Change | Export | Import | Status | Nodes | Why, caller: Caller = ANA
+    ) -> ClientReply:
         self._replies += 1
         self.turn(ClientAsked(self._replies, caller, body))
         return self.answers[self._replies]

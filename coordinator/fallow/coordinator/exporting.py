@@ -4,6 +4,10 @@ Not the exported folder (`slurm`), nor what takes jobs back or ends them (`chang
 a cluster is a workstation that nobody is connected to: its runs are only ever seen finished.
 """
 
+import re
+
+from msgspec.structs import replace
+
 from fallow.coordinator import attempt as attempts
 from fallow.coordinator import job as jobs
 from fallow.coordinator import lookup
@@ -14,13 +18,13 @@ from fallow.coordinator.events import Answer, Caller
 from fallow.coordinator.live_batch import LiveBatch
 from fallow.coordinator.lives import happen, happen_to_job
 from fallow.coordinator.node import cluster_name
-from fallow.coordinator.records import AttemptRecord, Exported, JobRecord, Live, NodeRecord
+from fallow.coordinator.records import AttemptRecord, Ended, Exported, JobRecord, Live, NodeRecord
 from fallow.coordinator.world import World
 from fallow.shared.errors import FallowError, Refused
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import ClientReply, Done, Export, ExportReply, Import, Imported
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Finished
+from fallow.shared.runs import Crashed, Finished, Stopped
 
 
 def answer(world: World, reply: int, caller: Caller, body: Export | Import, now: Moment) -> None:
@@ -31,6 +35,7 @@ def answer(world: World, reply: int, caller: Caller, body: Export | Import, now:
         if job is not None:
             raise Refused("Only a whole batch can be exported", hint=f"name {batch.ref()}")
         check_owner(batch, caller, type(body).__name__.lower())
+        _check(body)
         if isinstance(body, Export):
             said = _export(world, batch, body.export, now)
         else:
@@ -38,6 +43,32 @@ def answer(world: World, reply: int, caller: Caller, body: Export | Import, now:
     except FallowError as error:
         said = failed(error)
     world.send(Answer(reply, said))
+
+
+_WORD = re.compile(r"[a-z0-9]{1,16}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_LONGEST = 1e11  # seconds: as a wall clock's the year 5138
+
+
+def _check(body: Export | Import) -> None:
+    """Refused for what no `coordinator` of ours would say: it is stored and made folders of."""
+    if not _WORD.fullmatch(body.export) and (body.export or isinstance(body, Import)):
+        raise Refused("The word of the export is none")
+    if isinstance(body, Export):
+        return
+    for each in body.attempts:
+        ended = each.exit
+        if isinstance(ended, Crashed) or (isinstance(ended, Stopped) and ended.why != "run_time"):
+            raise Refused("The import says of an attempt that it did not end by itself")
+        times = (each.started or 0.0, each.ended or 0.0, each.run_seconds)
+        sound = (
+            (each.manifest is None or _HASH.fullmatch(each.manifest))
+            and 0 <= each.size < 1 << 60
+            and all(0.0 <= time < _LONGEST for time in times)
+            and 0 < each.number < 10_000
+        )
+        if not sound:
+            raise Refused("The import is damaged", f"It is about job {each.index}.")
 
 
 def _export(world: World, batch: LiveBatch, export: str, now: Moment) -> ExportReply:
@@ -116,8 +147,13 @@ def _begin(
         cpus=0,
         memory=0,
         assigned=seen.started if seen.started is not None else now.wall,
-        run_seconds=max(seen.run_seconds, 0.0),
+        run_seconds=seen.run_seconds,
     )
+    # Its earlier tries there are only counted: the cluster has their files.
+    over = Ended("evicted", "an earlier try on the cluster")
+    for number in range(job.attempts + 1, id.number):
+        earlier = AttemptId(id.batch, id.index, number)
+        world.put_attempt(replace(record, id=earlier, state=over, run_seconds=0.0, closed=now.wall))
     world.put_attempt(record)
     happen_to_job(world, job, jobs.Placed(id.number), now)
     return record
