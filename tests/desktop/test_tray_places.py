@@ -124,6 +124,20 @@ def test_a_real_pointer_pauses_for_an_hour(
     )
 
 
+def test_a_left_click_of_a_real_pointer_opens_the_window(
+    xembed_desktop: VirtualDesktop, agent: AgentEnd
+) -> None:
+    show_tray(xembed_desktop, agent.data_dir)
+    icon = settled_icon(xembed_desktop)
+    xembed_desktop.click(1, icon.middle)
+    (window,) = wait_until(xembed_desktop.windows, 30, "the window")
+    assert window.name == "Fallow: waiting for work"
+    # Closed by its own frame, it is gone: the icon is still there.
+    xembed_desktop.key("alt+F4")
+    wait_until(lambda: not xembed_desktop.windows(), 30, "it to close")
+    assert xembed_desktop.icon_window() is not None
+
+
 def test_the_end_of_the_screen_ends_the_tray_alone(
     sni_desktop: VirtualDesktop, agent: AgentEnd
 ) -> None:
