@@ -27,8 +27,7 @@ from fallow.shared.blobs import BlobStore
 from fallow.shared.clock import Clock, SystemClock, boot_id, slept
 from fallow.shared.ids import AttemptId
 from fallow.shared.loop import Loop
-from fallow.shared.work import build as builds
-from fallow.shared.work import ground, machine, phases, run_words
+from fallow.shared.work import ground, machine, run_words
 from fallow.shared.work.build import build_id
 from fallow.shared.work.deliveries import Carried
 from fallow.shared.work.procfs import descends
@@ -54,6 +53,7 @@ from fallow.tray.sensors.shutdown import shutting_down
 from fallow.tray.settings import Settings
 from fallow.tray.show import Outside, Pids, show
 from fallow.tray.status import AgentStatus
+from fallow.tray.taking_over import take_over
 from fallow.tray.upkeep import Upkeep
 from fallow.tray.uplink import Uplink
 
@@ -215,29 +215,9 @@ class Agent:
         self._step(words.LeaveAsked(farewell.LONGEST))
 
     def _restore(self) -> None:
+        runs, builds = take_over(self._records, self._bench, self._boot_id)
         wishes = self._records.load_wishes()
-        saved_runs = self._records.load_runs()
-        saved_builds = self._records.load_builds()
-        for record in saved_runs:
-            phase = record.run.phase
-            root = phase.manifest if isinstance(phase, phases.Spooled) else None
-            same_boot = record.boot_id == self._boot_id
-            self._bench.found(record.run.attempt, root, same_boot)
-        for built in saved_builds:
-            state = built.build.state
-            root = state.log if isinstance(state, builds.Built | builds.Failed) else None
-            same_boot = built.boot_id == self._boot_id
-            self._bench.found(build_id(built.build.batch), root, same_boot)
-        known = [each.run.attempt for each in saved_runs]
-        known += [build_id(each.build.batch) for each in saved_builds]
-        self._bench.clean_up(self._records.strays(known))
-        effects = self._core.restore(
-            [(each.run, each.boot_id == self._boot_id) for each in saved_runs],
-            [(each.build, each.boot_id == self._boot_id) for each in saved_builds],
-            wishes,
-            self._clock.now(),
-        )
-        self._do(effects)
+        self._do(self._core.restore(runs, builds, wishes, self._clock.now()))
         self._drain()
 
     def _connect(self) -> None:
