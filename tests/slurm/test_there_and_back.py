@@ -51,3 +51,18 @@ def test_a_sweep_with_a_build_aliases_a_folder_and_a_failing_job(exported: Expor
     assert (folder.results() / "re30" / ".attempts" / "1" / "all.txt").is_file()
     again = folder.collect()
     assert (again["taken"], again["unchanged"]) == (0, 3)
+
+
+@pytest.mark.usefixtures("inputs")
+def test_other_values_and_another_name_from_the_command_line(exported: Export) -> None:
+    folder = exported(SWEEP, "--name", "b2", "--set", "command.sweep.re=[20]")
+    assert (folder.told["batch"], folder.told["jobs"]) == ("b2", 1)
+    assert folder.run()["counts"]["succeeded"] == 1
+    assert (folder.results(batch="b2") / "re20" / "all.txt").is_file()
+
+
+def test_before_it_is_submitted_all_is_exported(exported: Export) -> None:
+    batch = "meta: {namespace: n, batch_name: b}\ncommand: {jobs: [{name: a, run: 'true'}]}\n"
+    done = exported(batch).collect()
+    assert done["counts"]["exported"] == 1
+    assert not done["over"]

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from fallow.coordinator import render
+from fallow.coordinator.verbs.batch_file import load_batch, name_option, read_inputs, set_option
 from fallow.coordinator.verbs.options import coordinator_option, example, json_option
 from fallow.shared.errors import BatchError, FallowError, UsageError
 
 if TYPE_CHECKING:
     from fallow.coordinator.slurm.export import Written
     from fallow.coordinator.slurm.site import Site
+    from fallow.shared.batchfile import LoadedBatch
 
 
 @click.group(epilog=example("coordinator export slurm sweep.yaml sweep_on_cluster --site uni.toml"))
@@ -42,6 +44,8 @@ def export() -> None:
 @click.option(
     "--detect", is_flag=True, help="On a login node: write what the cluster says to --site F."
 )
+@name_option
+@set_option
 @json_option
 @coordinator_option
 def slurm(
@@ -49,6 +53,8 @@ def slurm(
     out_dir: Path | None,
     site_file: Path | None,
     detect: bool,
+    name: str | None,
+    options: tuple[str, ...],
     as_json: bool,
     coordinator: str | None,
 ) -> None:
@@ -73,7 +79,12 @@ def slurm(
 
     site = Site() if site_file is None else sitefile.load(site_file)
     if Path(what).is_file() or Path(what).suffix in {".yaml", ".yml"}:
-        _export_file(Path(what), out_dir, site, as_json)
+        _export_file(load_batch(Path(what), name, options), out_dir, site, as_json)
+    elif name is not None or options:
+        raise UsageError(
+            f"{what} is a batch of the coordinator; --name and --set are for batch files",
+            hint="export the batch file, or leave them out",
+        )
     else:
         from fallow.coordinator.slurm.exchange import export_ref
 
@@ -81,17 +92,13 @@ def slurm(
         _tell(written, title, out_dir, as_json)
 
 
-def _export_file(file: Path, folder: Path, site: "Site", as_json: bool) -> None:
+def _export_file(loaded: "LoadedBatch", folder: Path, site: "Site", as_json: bool) -> None:
     import getpass
 
     from fallow.coordinator.slurm.export import SCHEMA, FolderManifest, write
-    from fallow.shared import batchfile
-    from fallow.shared.inputs import gather
 
-    loaded = batchfile.load(file)
+    gathered = read_inputs(loaded, quiet=as_json)
     try:
-        with render.byte_progress("reading", None, as_json) as moved:
-            gathered = gather(loaded.batch, loaded.expansion, loaded.folder, moved)
         manifest = FolderManifest(
             schema=SCHEMA,
             id=secrets.token_hex(4),

@@ -29,7 +29,7 @@ tell 'over their time' "$(count '$2 == "timeout"')"
 tell stopped "$(count '$2 == "stopped"')"
 tell 'to go on later' "$(count '$2 == "requeued"')"
 if command -v squeue >/dev/null && queue=$(in_the_queue); then
-  awk -F'|' '{ n[$3]++ } END { for (state in n) printf "  in the queue, %-8s %s\n", tolower(state), n[state] }' <<<"$queue"
+  awk -F'|' '{ n[$3]++ } END { for (state in n) printf "  at SLURM, %-12s %s\n", tolower(state), n[state] }' <<<"$queue"
   mkdir -p submitted
   living='\|(PENDING|CONFIGURING|RUNNING|COMPLETING|SUSPENDED|STOPPED|STAGE_OUT|SIGNALING|RESIZING|REQUEUE[A-Z_]*|SPECIAL_EXIT)\|'
   # Only here, on the cluster, can it be asked; `collect` may be called far away.
