@@ -87,6 +87,21 @@ def test_what_goes_on_is_drawn_up_to_the_end() -> None:
     assert spans_of(told(stream)) == [("staging", 2, 4), ("running", 4, 8), ("paused", 8, 100)]
 
 
+def test_a_job_that_is_tried_again_is_not_over() -> None:
+    stream = Stream()
+    for begin, number in ((10, 1), (50, 2)):
+        stream.say(begin, "assigned", JOB, "dino", number)
+        stream.say(begin + 1, "running", JOB, "dino", number)
+        if number == 1:
+            stream.say(begin + 9, "finished", JOB, "dino", number, run=8.0)
+            stream.say(begin + 9, "ended", JOB, "dino", number, "failed: exit code 1")
+            stream.say(begin + 9, "done", JOB, text="failed")
+    history = told(stream)
+    job = history.jobs[JOB]
+    assert (job.outcome, job.done, job.attempts, job.started) == ("", None, 2, 11)
+    assert figures.throughput(history) == []
+
+
 def test_what_was_before_is_cut_off() -> None:
     stream = Stream()
     stream.say(1, "verdict", node="dino", text="away: ")

@@ -180,6 +180,8 @@ def _about_attempt(
         job = _job(history, event.ref)
         job.attempts = max(job.attempts, event.attempt)
         job.node = event.node
+        if kind == "assigned":  # once more, after a retry
+            job.done, job.outcome = None, ""
     attempt = known.attempt
     if kind in _PHASES:
         _close(known, event.wall)
