@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 import click
 
-from fallow.shared.units import parse_duration
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -42,6 +40,8 @@ def since_option(help: str) -> Callable[[F], F]:
     def seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
         if value is None:
             return None
+        from fallow.shared.units import parse_duration
+
         try:
             return time.time() - parse_duration(value)
         except ValueError:
