@@ -5,12 +5,13 @@ On a real SLURM, with a canary: a file that any injection would make.
 
 import json
 import string
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallow.coordinator.slurm import directives, words
@@ -163,6 +164,18 @@ def test_a_value_is_one_word_on_one_line_of_bash(text: str) -> None:
     quoted = words.quote(text.replace("\0", ""))
     assert "\n" not in quoted
     assert "\r" not in quoted
+
+
+@given(st.lists(_TEXTS.map(lambda text: text.replace("\0", "")), min_size=1, max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_bash_reads_the_very_values(texts: list[str]) -> None:
+    line = words.array("values", texts)
+    assert "\n" not in line
+    script = 'IFS= read -r line; eval "$line"; printf "%s\\0" "${values[@]}"'
+    done = subprocess.run(
+        ["bash", "-c", script], input=line.encode() + b"\n", capture_output=True, check=True
+    )
+    assert done.stdout == b"".join(text.encode() + b"\0" for text in texts)
 
 
 @pytest.mark.parametrize("bad", ["a\nb", "a\rb", "nul\0", "\x1b[0m", "\u2028"])
