@@ -270,6 +270,16 @@ def test_another_process_takes_over(
     assert first.adopt() is None
 
 
+def test_letting_go_of_a_run_at_its_very_start_does_it_no_harm(start: Start) -> None:
+    """As an agent does that is stopped then: the next one finds the run as it would have been."""
+    for _ in range(5):
+        run = start("/bin/sh", "-c", "exit 7")
+        other = adopt(run.handle.identity, run.status)
+        if other is not None:
+            other.close()
+        assert run.ending() == ExitStatus(7)
+
+
 def test_output_is_whole_over_a_restart(spawner: Callable[..., Spawner], tmp_path: Path) -> None:
     line = "while [ ! -e go ]; do sleep 0.01; done; " + COUNTS + "; exit 4"
     first = spawner("/bin/sh", "-c", "echo started; " + line)

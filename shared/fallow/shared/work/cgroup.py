@@ -152,8 +152,11 @@ class ControlGroup:
         return sum(stat.pages for stat in stats if stat is not None) * procfs.PAGE
 
     def close(self) -> None:
+        # Empty, it may be that the run is yet to come in.
+        over = self._wrapper.ended()
         self._inner.close()
-        remove(self._folder)
+        if over:
+            remove(self._folder)
 
     def _await(self, within: float) -> bool:
         try:
