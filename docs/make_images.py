@@ -209,7 +209,7 @@ def window(agent: AgentEnd, dark: bool) -> None:
 
 
 def preferences(agent: AgentEnd, dark: bool) -> None:
-    """Each page; the first with a value that contradicts another."""
+    """Each page; the first with a value that cannot be."""
     agent.file = Path("/home/ana/.local/share/fallow/agent/agent.toml")
     agent.say(said(paused=False))
     with shown_desktop("none", (1300, 800), dark) as desktop:
@@ -225,7 +225,7 @@ def preferences(agent: AgentEnd, dark: bool) -> None:
             if not name:
                 # Over the list of an opened box the rest of the page would not be seen.
                 desktop.key("Tab", "Tab", "ctrl+a")
-                desktop.type_text("1 hour")
+                desktop.type_text("a moment")
                 desktop.key("Return")
             settle()
             title = f"preferences{'-' if name else ''}{name}"
