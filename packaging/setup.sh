@@ -23,10 +23,10 @@ qt_packages="libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-r
   libxcb-render-util0 libxcb-shape0 libxcb-sync1 libxcb-xfixes0 libxcb-xkb1 libxkbcommon-x11-0
   libxkbcommon0 libx11-xcb1 libegl1 libgl1 libfontconfig1 libdbus-1-3"
 job_packages="bubblewrap iproute2 procps util-linux"
-# KWin is the one compositor of Debian 12 that tells of input by ext-idle-notify. A whole SLURM, with
-# ssh to copy to it, is for what `coordinator export slurm` writes, which shellcheck reads as well.
+# KWin is the one compositor of Debian 12 that tells of input by ext-idle-notify. A whole SLURM and
+# rsync are for what `coordinator export slurm` writes, which shellcheck reads as well.
 test_packages="kwin-wayland
-  slurm-wlm slurm-client munge rsync openssh-client openssh-server shellcheck"
+  slurm-wlm slurm-client munge rsync shellcheck"
 programs="Xvfb openbox trayer xdotool xwininfo import dbus-daemon bwrap ip"
 
 say() { printf 'setup: %s\n' "$*"; }

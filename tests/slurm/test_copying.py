@@ -1,4 +1,4 @@
-"""upload.sh and download.sh over a real ssh on loopback; what was damaged on the way is not taken.
+"""upload.sh and download.sh, over a real ssh where there is one; what was damaged is not taken.
 
 Not how a half-copied folder is refused on the cluster: that is test_submitting.py.
 """
@@ -34,12 +34,37 @@ command:
 """
 
 
-@pytest.fixture
-def ssh(tmp_path: Path, cluster: Cluster) -> Generator[str, None, None]:
-    """The command of an ssh that reaches a server of our own on loopback."""
+# What ssh does with its words, without a network: the last of them are run by a shell over there.
+STAND_IN = """\
+#!/bin/sh
+[ "$1" = 127.0.0.1 ] || exit 255
+shift
+SLURM_CONF={configuration}
+export SLURM_CONF
+cd / && exec sh -c "$*"
+"""
+NO_SERVER = "an SSH server is nothing to install on a developer's computer; a stand-in is met too"
+
+
+@pytest.fixture(params=["stand-in", pytest.param("sshd", marks=pytest.mark.may_skip(NO_SERVER))])
+def ssh(
+    request: pytest.FixtureRequest, tmp_path: Path, cluster: Cluster
+) -> Generator[str, None, None]:
+    """The command of an ssh that reaches the cluster: a stand-in, or to a server of our own."""
+    if request.param == "stand-in":
+        program = tmp_path / "ssh-stand-in"
+        configuration = cluster.environment["SLURM_CONF"]
+        program.write_text(STAND_IN.format(configuration=configuration))
+        program.chmod(0o755)
+        yield str(program)
+    else:
+        yield from _to_a_server(tmp_path, cluster)
+
+
+def _to_a_server(tmp_path: Path, cluster: Cluster) -> Generator[str, None, None]:
     server = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH"])
-    if server is None or shutil.which("rsync") is None:
-        pytest.skip("no sshd or rsync here")
+    if server is None or shutil.which("ssh") is None:
+        pytest.skip("no sshd here")
     folder = tmp_path / "ssh"
     folder.mkdir(mode=0o700)
     for name in ("host", "user"):
