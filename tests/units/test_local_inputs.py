@@ -86,7 +86,7 @@ def result(output: Path, job: str, attempt: str = "abc-0-1", *, succeeded: bool 
 
 
 def journal(output: Path) -> Journal:
-    return Journal(output, "ana", "b")
+    return Journal(output / "notes.jsonl", output / "ana" / "b")
 
 
 def test_a_success_holds_as_long_as_its_files_do(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_of_two_lines_the_last_one_counts_and_half_a_line_does_not(tmp_path: Pat
     made = journal(tmp_path)
     made.add(Success("j", "old", "abc-0-1"))
     made.add(Success("j", "new", "abc-0-2"))
-    with (tmp_path / ".fallow-run" / "ana" / "b.jsonl").open("a") as file:
+    with (tmp_path / "notes.jsonl").open("a") as file:
         file.write('{"job": "j", "dig')
     again = journal(tmp_path)
     assert again.holds("j", "new")

@@ -4,6 +4,7 @@ Not the results (`results`) nor what of them still holds (`local_journal`). Oppo
 data folder, whose runs outlive the agent; here nothing outlives the command.
 
     <cache of the user>/fallow/run/<word>/lock, runs/, builds/, cache/, spool/
+    <cache of the user>/fallow/run/<word>.jsonl    what has succeeded: it stays
 """
 
 import contextlib
@@ -43,6 +44,7 @@ class LocalHome:
     def __init__(self, parent: Path, results: Path) -> None:
         self.word = hashlib.sha256(os.fsencode(results)).hexdigest()[:16]
         self.folder_of_all = parent / self.word
+        self.notes = parent / f"{self.word}.jsonl"
         with _on_its_disk(parent):
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(self.folder_of_all)

@@ -3,7 +3,7 @@
 Not the results themselves (`results`). A job is told by a digest of all that it is made of: what
 is run, with which environment and inputs; on how many processors does not matter.
 
-    <output>/.fallow-run/<namespace>/<batch>.jsonl    one line per success, the last one counts
+    <cache of the user>/fallow/run/<word>.jsonl    one line per success, the last one counts
 """
 
 import contextlib
@@ -19,8 +19,6 @@ from fallow.coordinator.manifests import ATTEMPTS
 from fallow.shared.errors import FallowError
 from fallow.shared.messages import JobSpec
 from fallow.shared.work.trees import remove_tree
-
-FOLDER = ".fallow-run"
 
 
 class Success(Struct, frozen=True):
@@ -49,11 +47,11 @@ class _Whose(Struct, frozen=True):
 
 
 class Journal:
-    """The successes of one batch in one output folder."""
+    """The successes of one batch in one output folder: where they are noted, and its results."""
 
-    def __init__(self, output: Path, namespace: str, batch: str) -> None:
-        self._results = output / namespace / batch
-        self._path = output / FOLDER / namespace / f"{batch}.jsonl"
+    def __init__(self, notes: Path, results: Path) -> None:
+        self._results = results
+        self._path = notes
         self._known: dict[str, Success] = {}
         try:
             noted = self._path.read_bytes()

@@ -35,6 +35,7 @@ class Outcomes:
     def __init__(
         self,
         output: Path,
+        notes: Path,
         meta: Meta,
         uid: str,
         host: str,
@@ -52,7 +53,7 @@ class Outcomes:
             put_back(self._staging, uid, self.tree)
         except OSError as error:
             raise self.failure(error) from None
-        self.journal = Journal(output, meta.namespace, meta.batch_name)
+        self.journal = Journal(notes, self.tree)
         self._archive = Archive(results, post)
         self._archive.start()
         self._pending: set[AttemptId] = set()

@@ -148,7 +148,13 @@ class LocalRun:
         self._carrier = LocalCarrier(gathered.files, cache, self._loop.post)
         self._bench.deliveries.carry_with(self._carrier)
         self._outcomes = Outcomes(
-            output, self._batch.meta, self._uid, machine.own_name(), spool.blobs, self._loop.post
+            output,
+            self._home.notes,
+            self._batch.meta,
+            self._uid,
+            machine.own_name(),
+            spool.blobs,
+            self._loop.post,
         )
 
     def run(self) -> Summary:
