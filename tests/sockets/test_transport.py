@@ -322,8 +322,9 @@ def test_a_long_path_gets_a_short_private_place(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_coordinator_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FallowError, match="no coordinator in"):
+    with pytest.raises(FallowError, match="no coordinator in") as refused:
         find_local_addresses(tmp_path)
+    assert "coordinator join TOKEN" in refused.value.hint
 
 
 def test_a_message_without_a_key_is_never_taken_for_the_local_users() -> None:

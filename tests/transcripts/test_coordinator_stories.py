@@ -991,3 +991,10 @@ def test_run_reports_of_many_runs(office: FakeCoordinator) -> None:
         agent.runs[assign.attempt] = RunReport(assign.attempt, Running())
     agent.report()
     assert office.shown("sweep") == ["running"] * 4 + ["queued"] * 2
+
+
+def test_several_jobs_are_being_ended(office: FakeCoordinator, desk: ScriptedAgent) -> None:
+    office.submit(sweep_batch(jobs=2, cpus=1, memory=1))
+    desk.read()
+    assert office.shown("sweep") == ["staging", "staging"]
+    assert office.ask(Kill("sweep")) == Did("2 jobs of ana:sweep are being ended")

@@ -117,7 +117,8 @@ def _ending(world: World, told: list[JobRecord]) -> str:
         stopping += now_job is not None and world.shown(now_job) == "stopping"
     exports = sorted({each.state.export for each in told if type(each.state) is Exported})
     there = f"; what runs of it on a cluster, ./cancel.sh of export {', '.join(exports)} ends"
-    word = "killed" if stopping < len(told) or not stopping else "is being ended"
+    ending = "is being ended" if len(told) == 1 else "are being ended"
+    word = "killed" if stopping < len(told) or not stopping else ending
     return word + (there if exports else "")
 
 

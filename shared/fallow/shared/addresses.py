@@ -99,7 +99,8 @@ def find_local_addresses(data_dir: Path) -> tuple[str, str]:
     except OSError:
         raise FallowError(
             f"There is no coordinator in {data_dir}",
-            hint=f"start one with: coordinator serve --data-dir {data_dir}",
+            hint=f"start one with: coordinator serve --data-dir {data_dir}; "
+            "or join one that runs elsewhere: coordinator join TOKEN",
         ) from None
     try:
         place = Path(os.fsdecode((home / _PLACE).read_bytes()))

@@ -84,7 +84,7 @@ def _rules_in(file: Path, data_dir: Path) -> tuple[Finding, str]:
         config.check_offer(rules.offer, computer(data_dir), str(file))
     except FallowError as error:
         return _wrong_rules(error), "auto"
-    text = str(file) if file.exists() else "all defaults"
+    text = str(file) if file.exists() else f"all defaults: there is no {file}"
     return Finding("configuration", True, text), rules.jobs.sandbox
 
 

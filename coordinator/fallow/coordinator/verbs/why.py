@@ -31,7 +31,8 @@ def why(ref: str, as_json: bool, coordinator: str | None) -> None:
 def show(reply: WhyReply) -> None:
     """Print the answer for a person."""
     more = f" (and {reply.like_it} more like it)" if reply.like_it else ""
-    print(f"{reply.ref} is {reply.state}{more}: {reply.text}")
+    verb = "has" if reply.state in ("succeeded", "failed") else "is"
+    print(f"{reply.ref} {verb} {reply.state}{more}: {reply.text}")
     if reply.nodes:
         print()
         render.print_table(("workstation", "why not"), [_row(each) for each in reply.nodes[:_MANY]])
