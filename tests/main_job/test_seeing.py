@@ -174,6 +174,8 @@ def test_a_report_of_what_happened(
     with ScriptedAgent(tmp_path / "dino", coordinator.token("dino"), fails):
         assert coordinator.verbs.run("submit", batch_file(BATCH), "--wait").code == 4
         coordinator.verbs.ok("submit", batch_file(ONE), "--name", "later", "--wait")
+        # Into a pipe, what is over is not watched for ever.
+        assert coordinator.verbs.ok("status", "later", "--watch").out.endswith("1 succeeded\n")
         whole = coordinator.verbs.json("report", "-o", "all.html")
         assert (whole["jobs"], whole["succeeded"], whole["failed"]) == (4, 3, 1)
         of_one = coordinator.verbs.json("report", "b", "-o", "b.html")

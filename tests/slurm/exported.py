@@ -3,11 +3,14 @@
 Not the cluster (`cluster`).
 """
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from main_job.test_run_like_submitted import tree
 from slurm.cluster import Cluster
 from waiting import wait_until
 
@@ -68,3 +71,13 @@ class ExportedFolder:
 
     def output(self, job: str, file: str = "stdout.txt") -> str:
         return (self.results() / job / file).read_text()
+
+
+def run_here(cluster: Cluster, folder: Path, *words: str) -> dict[str, Any]:
+    """What `coordinator run` leaves of the `batch.yaml` in a folder, whatever differs by host."""
+    done = cluster.call(
+        Path(sys.executable).parent / "coordinator",
+        *("run", str(folder / "batch.yaml"), "--output", str(folder / "here"), *words),
+    )
+    assert done.returncode in {0, 4}, done.stderr
+    return tree(folder / "here" / "n" / "b", os.uname().nodename.partition(".")[0])

@@ -5,21 +5,18 @@ The program that runs images is a stand-in (apptainer_stand_in.py), as everywher
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from main_job.apptainer_stand_in import install, make_image
 from main_job.test_run_like_submitted import tree
 from slurm.cluster import NODE, Cluster
-from slurm.exported import ExportedFolder
+from slurm.exported import ExportedFolder, run_here
 
 pytestmark = pytest.mark.xdist_group("slurm")
 Export = Callable[..., ExportedFolder]
-HOST = os.uname().nodename.partition(".")[0]
 
 META = "meta: {namespace: n, batch_name: b}\nresources: {cpus: 2, memory: 64MiB}\n"
 COMMAND = (
@@ -105,16 +102,6 @@ def inputs(tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text(RUN)
 
 
-def here(cluster: Cluster, tmp_path: Path, *words: str) -> dict[str, Any]:
-    """What `coordinator run` of the same file leaves."""
-    done = cluster.call(
-        Path(sys.executable).parent / "coordinator",
-        *("run", str(tmp_path / "batch.yaml"), "--output", str(tmp_path / "here"), *words),
-    )
-    assert done.returncode in {0, 4}, done.stderr
-    return tree(tmp_path / "here" / "n" / "b", HOST)
-
-
 @pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize("kind", ["command", "python"])
 def test_the_results_are_those_of_coordinator_run(
@@ -124,7 +111,7 @@ def test_the_results_are_those_of_coordinator_run(
     done = folder.run()
     assert done["counts"]["succeeded"] == 2, done
     there = tree(folder.results(), NODE)
-    assert there == here(cluster, tmp_path)
+    assert there == run_here(cluster, tmp_path)
     if kind == "python":
         assert there["one/all"] == b"built\nbase\ncase 10\nbase\n"
         assert there["one/stdout.txt"] == b"['./run.py', '2'] ['base.txt', 'case.txt']\n"
@@ -146,7 +133,7 @@ def test_an_image_leaves_the_same_too(
     done = folder.run()
     assert done["counts"]["succeeded"] == 2, (done, folder.path)
     there = tree(folder.results(), NODE)
-    assert there == here(cluster, tmp_path)
+    assert there == run_here(cluster, tmp_path)
     assert there["one/read.txt"] == b"base\n"
 
 

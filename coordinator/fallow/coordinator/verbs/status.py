@@ -14,6 +14,7 @@ import msgspec
 from fallow.coordinator import render
 from fallow.coordinator.client import Client
 from fallow.coordinator.verbs.options import coordinator_option, example, json_option
+from fallow.coordinator.waiting import all_over
 from fallow.shared.errors import Unreachable
 from fallow.shared.messages import (
     BatchStatus,
@@ -39,7 +40,11 @@ _SHOWN = 200  # jobs a person is shown unless --limit says otherwise
     )
 )
 @click.argument("ref", required=False)
-@click.option("--watch", is_flag=True, help="Show it anew whenever it changes, until Ctrl-C.")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Show it anew whenever it changes, until Ctrl-C; into a pipe, until REF is over.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many jobs.")
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Leave out so many jobs.")
 @json_option
@@ -68,7 +73,7 @@ def status(
 
 
 def _watch(client: Client, ask: Status, as_json: bool) -> None:
-    """Look again and again, until Ctrl-C."""
+    """Look again and again until Ctrl-C; a program that reads it is let go with its batch."""
     if as_json or not sys.stdout.isatty():
         for news in _looks(client, ask):
             if as_json:
@@ -77,6 +82,8 @@ def _watch(client: Client, ask: Status, as_json: bool) -> None:
             else:
                 print(*map(_line, news), sep="\n")
             sys.stdout.flush()
+            if ask.ref is not None and all(map(all_over, news)):
+                return
         return
     from fallow.coordinator.screen import Screen
 

@@ -128,7 +128,7 @@ def decode_from(role: Role, data: bytes) -> AgentMessage | Request:
         raise Malformed(str(error)) from None
     verb = type(message.body) if isinstance(message, Request) else type(message)
     if verb not in VERBS[role]:
-        raise Malformed(f"a {role} may not say {verb.__name__}")
+        raise Malformed(f"a {role} may not say {verb.__struct_config__.tag}")
     return message
 
 
