@@ -7,10 +7,11 @@ Each way of stopping has its rows: by control group, and one by one where there 
 
 import os
 import random
+import select
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from processes.started import marked, new_mark
 
 ROUNDS = 100
 PROCESSES = 20
+PATIENCE = 10.0  # seconds
 _TREE = Path(__file__).parents[1] / "processes" / "busy_tree.py"
 
 Way = Literal["cgroup", "PID namespace"]
@@ -36,12 +38,27 @@ class Tree:
         group = groups.pop() if len(groups) == 1 else None
         self.group = None if group == group_of(os.getpid(), mount) else group
 
-    def stopped(self) -> bool:
-        """Whether none of them can run: stopped one by one, or all frozen with their group."""
-        if self.group is not None and self.frozen():
-            return True
-        stats = (procfs.read_stat(pid) for pid in self.pids)
-        return all(stat is None or stat.stopped or stat.gone for stat in stats)
+    def wait_frozen(self, start: float) -> float:
+        """Milliseconds from `start` until the kernel says that the whole group is frozen."""
+        assert self.group is not None
+        events = select.poll()
+        with (self.group / "cgroup.events").open() as file:
+            events.register(file, select.POLLPRI)
+            while "frozen 1" not in file.read():
+                left = start + PATIENCE - time.perf_counter()
+                if left <= 0:
+                    break
+                events.poll(1000 * left)
+                file.seek(0)
+        return 1000 * (time.perf_counter() - start)
+
+    def wait_stopped(self, start: float) -> float:
+        """Milliseconds from `start` until each of them is stopped, to half a millisecond."""
+        for pid in self.pids:
+            while not stands(pid) and time.perf_counter() < start + PATIENCE:
+                # One look at a time: whoever looks all the time keeps others waiting.
+                time.sleep(0.0005)
+        return 1000 * (time.perf_counter() - start)
 
     def running(self) -> bool:
         if self.group is not None and self.frozen():
@@ -52,6 +69,11 @@ class Tree:
     def frozen(self) -> bool:
         assert self.group is not None
         return "frozen 1" in (self.group / "cgroup.events").read_text()
+
+
+def stands(pid: int) -> bool:
+    stat = procfs.read_stat(pid)
+    return stat is None or stat.stopped or stat.gone
 
 
 def group_of(pid: int, mount: Path | None) -> Path | None:
@@ -80,22 +102,11 @@ def without_groups() -> tuple[str, ...]:
     return ("unshare", "--mount", "sh", "-c", f'umount -l "{mount}" && exec "$@"', "sh")
 
 
-def until(predicate: Callable[[], bool], start: float) -> float:
-    """Milliseconds from `start` until it is so, to half a millisecond."""
-    deadline = start + 10
-    while not predicate():
-        if time.perf_counter() > deadline:
-            return 10_000.0
-        # Those that are to stop need the processor, too.
-        time.sleep(0.0005)
-    return 1000 * (time.perf_counter() - start)
-
-
 def bare_freeze(tree: Tree) -> float:
     start = time.perf_counter()
     for pid in tree.pids:
         os.kill(pid, signal.SIGSTOP)
-    taken = until(tree.stopped, start)
+    taken = tree.wait_stopped(start)
     for pid in tree.pids:
         os.kill(pid, signal.SIGCONT)
     return taken
@@ -128,8 +139,8 @@ def measured(way: Way) -> tuple[list[float], list[float]]:
                     time.sleep(moments.uniform(0.2, 0.6))
                     floor.append(bare_freeze(tree))
                     time.sleep(moments.uniform(0.2, 0.6))
-                    pressed = here.press()
-                    taken.append(until(tree.stopped, pressed))
+                    wait = tree.wait_frozen if way == "cgroup" else tree.wait_stopped
+                    taken.append(wait(here.press()))
             finally:
                 # A job outlives its agent: this one must end before it.
                 group.run("coordinator", "kill", "tree")
