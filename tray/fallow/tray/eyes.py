@@ -13,13 +13,13 @@ from fallow.tray.core_words import Seen, Woke
 
 log = logging.getLogger(__name__)
 
-EVERY = 2.0
+EVERY = 3.0
 GOING_ON_EVERY = 0.5
 SOURCE = "agent"
 
 
 class Eyes:
-    """Looks every two seconds, and at once when somebody moves; tells `post`, from its thread.
+    """Looks every three seconds, and at once when somebody moves; tells `post`, from its thread.
 
     `seated` are the users who have a session at a seat of this computer, as seen last.
     """

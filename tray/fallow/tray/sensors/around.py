@@ -17,7 +17,7 @@ from fallow.tray.sensors.programs import running
 # A program that was started is noticed after this many seconds, ...
 LOOK_EVERY = 10.0
 # ... and later on a computer with so many processes that a look would take more than this share.
-SHARE = 0.0004
+SHARE = 0.0002
 
 
 class Surroundings(NamedTuple):
