@@ -47,11 +47,20 @@ class Desk:
 
     def press(self) -> float:
         """Press and release a key; when, by `time.perf_counter`."""
+        self._display.sync()
+        while self._display.pending_events():
+            self._display.next_event()
         pressed = time.perf_counter()
         xtest.fake_input(self._display, X.KeyPress, self._key)
         xtest.fake_input(self._display, X.KeyRelease, self._key)
         self._display.flush()
         return pressed
+
+    def told(self) -> float:
+        """When the X server told the window that is typed into of the key; waits for it."""
+        while self._display.next_event().type != X.KeyPress:
+            pass
+        return time.perf_counter()
 
     def runs(self, client: Client) -> tuple[str, ...]:
         """The jobs that are here, as the coordinator knows it."""
