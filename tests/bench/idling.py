@@ -53,6 +53,6 @@ def rows() -> Iterator[Row]:
             name=f"idle {name}: processor",
             unit="%",
             values=(used[name],),
-            first=None if most is None else 0.1,
+            first=None if most is None else 0.2,
             aim=None if most is None else 0.05,
         )
