@@ -26,6 +26,7 @@ from fallow.shared.runs import Progress, Reason  # noqa: E402
 from fallow.tray.status import (  # noqa: E402
     AgentStatus,
     CoordinatorStatus,
+    DayState,
     RunStatus,
     SensorStatus,
     Span,
@@ -90,13 +91,13 @@ def said(*, paused: bool) -> AgentStatus:
             )
         )
     )
-    hours = (
+    hours: tuple[tuple[DayState, float], ...] = (
         *(("free", 2.0), ("ran", 5.5), ("paused", 3.0), ("off", 1.0), ("ran", 6.0)),
         *(("paused", 0.5), ("ran", 2.5), ("free", 1.0), ("paused", 1.5), ("ran", 1.0)),
     )
     day, at = [], now - 86400
     for state, length in hours:
-        day.append(Span(at, at + length * 3600, state))  # type: ignore[arg-type]
+        day.append(Span(at, at + length * 3600, state))
         at += length * 3600
     return AgentStatus(
         "paused" if paused else "running",

@@ -15,12 +15,13 @@ from typing import Self
 from msgspec import Struct
 
 from fallow.coordinator.client import Client
+from fallow.coordinator.moving import move
 from fallow.shared.blobs import BlobStore, hash_file
 from fallow.shared.errors import FallowError, UsageError
 from fallow.shared.messages import JobResults, Pull, PullReply
 from fallow.shared.paths import resolve_beneath, safe_name
 from fallow.shared.runs import OutputFile
-from fallow.shared.transfer import Item, move_all
+from fallow.shared.transfer import Item
 
 _SCRATCH = ".fallow-pull"
 _OVER = ("succeeded", "failed", "killed")
@@ -140,24 +141,9 @@ def _get(
     scratch.mkdir(parents=True, exist_ok=True)
     store = BlobStore(scratch, durable=False)
     sizes = {file.hash: file.size for _, file in lacking if file.size}
-    so_far = 0
-
-    def on_progress(now: int) -> None:
-        nonlocal so_far
-        moved(now - so_far)
-        so_far = now
-
     if sizes:
-        way = client.data_way()
-        move_all(
-            client.wire,
-            way.addresses,
-            store,
-            downloads=[Item(hash, size) for hash, size in sizes.items()],
-            on_progress=on_progress,
-            keys=way.keys,
-            server=way.server,
-        )
+        wanted = [Item(hash, size) for hash, size in sizes.items()]
+        move(client, store, moved, downloads=wanted)
     for place, file in lacking:
         place.parent.mkdir(parents=True, exist_ok=True)
         fresh = scratch / "placing"

@@ -53,30 +53,15 @@ def upload(client: Client, gathered: Gathered, hashes: tuple[str, ...], quiet: b
     """Send these files; FallowError for one that is not any more what was read."""
     import tempfile
 
+    from fallow.coordinator.moving import move
     from fallow.shared.blobs import BlobStore
-    from fallow.shared.transfer import Item, move_all
+    from fallow.shared.transfer import Item
 
     sizes = gathered.sizes
     items = [Item(hash, sizes[hash], gathered.files[hash]) for hash in hashes if hash in sizes]
-    way = client.data_way()
     total = sum(item.size for item in items)
     with (
         tempfile.TemporaryDirectory(prefix="fallow-") as scratch,
         render.byte_progress("sending", total, quiet) as moved,
     ):
-        so_far = 0
-
-        def on_progress(now: int) -> None:
-            nonlocal so_far
-            moved(now - so_far)
-            so_far = now
-
-        move_all(
-            client.wire,
-            way.addresses,
-            BlobStore(Path(scratch), durable=False),
-            uploads=items,
-            on_progress=on_progress,
-            keys=way.keys,
-            server=way.server,
-        )
+        move(client, BlobStore(Path(scratch), durable=False), moved, uploads=items)

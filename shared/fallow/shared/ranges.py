@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
 from math import isfinite, lcm
-from typing import Final
+from typing import Final, overload
 
 from fallow.shared.batch import Range, Scalar
 from fallow.shared.errors import BatchError
@@ -31,7 +31,11 @@ class Steps(Sequence[Scalar]):
     def __len__(self) -> int:
         return len(self._numerators)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, index: int) -> Scalar: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Steps": ...
+    def __getitem__(self, index: int | slice) -> "Scalar | Steps":
         if isinstance(index, slice):
             return Steps(self._numerators[index], self._denominator)
         return self._numerators[index] / self._denominator

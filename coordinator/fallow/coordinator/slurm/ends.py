@@ -6,13 +6,14 @@ the truth; SLURM's own word only tells of those that left none.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
 from fallow.shared.runs import Crashed, Exit, Exited, Signalled, Stopped
 
 How = Literal["exited", "run_time", "timeout", "not_started", "stopped", "requeued"]
+_HOWS: Final[dict[str, How]] = {how: how for how in get_args(How)}
 State = Literal["exported", "queued", "running", "succeeded", "failed", "killed"]
 """How a job is, in the words of `status`; exported: not handed to SLURM, or nothing is known."""
 
@@ -115,11 +116,11 @@ def read_status(text: str) -> Ended | None:
         return None
     pairs = _pairs(text)
     how, _, code = pairs.get("how", "").partition(" ")
-    if pairs.get("schema") != "1" or how not in How.__args__:  # type: ignore[attr-defined]
+    if pairs.get("schema") != "1" or how not in _HOWS:
         return None
     try:
         return Ended(
-            how=how,  # type: ignore[arg-type]
+            how=_HOWS[how],
             code=int(code or 0),
             text=pairs.get("text", ""),
             slurm=pairs.get("slurm", ""),

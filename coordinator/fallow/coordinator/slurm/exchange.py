@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fallow.coordinator import render
 from fallow.coordinator.client import Client
+from fallow.coordinator.moving import move
 from fallow.coordinator.slurm import export
 from fallow.coordinator.slurm.collect import Collection, Damaged, Taken
 from fallow.coordinator.slurm.export import FolderManifest, Origin, Written
@@ -29,7 +30,7 @@ from fallow.shared.messages import (
 )
 from fallow.shared.runs import Crashed, Signalled
 from fallow.shared.sweep import Expansion
-from fallow.shared.transfer import Item, move_all
+from fallow.shared.transfer import Item
 
 _TOGETHER = 100  # attempts handed in at once
 _ANSWER = 5.0  # seconds until a coordinator counts as away
@@ -190,23 +191,6 @@ def _move(
     what: str,
     quiet: bool,
 ) -> None:
-    way = client.data_way()
     total = sum(item.size for item in (*uploads, *downloads))
     with render.byte_progress(what, total, quiet) as moved:
-        so_far = 0
-
-        def on_progress(now: int) -> None:
-            nonlocal so_far
-            moved(now - so_far)
-            so_far = now
-
-        move_all(
-            client.wire,
-            way.addresses,
-            store,
-            uploads=uploads,
-            downloads=downloads,
-            on_progress=on_progress,
-            keys=way.keys,
-            server=way.server,
-        )
+        move(client, store, moved, uploads=uploads, downloads=downloads)
