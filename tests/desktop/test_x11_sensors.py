@@ -91,6 +91,15 @@ def test_a_key_wakes_within_a_tenth_of_a_second(bare_screen: VirtualDesktop) -> 
     assert statistics.median(delays) < 0.1, delays
 
 
+def test_only_those_who_listen_wake_before_jobs(bare_screen: VirtualDesktop) -> None:
+    child = Child(bare_screen, "pynput")
+    child.wait_healthy("pynput")
+    threads = os.listdir(f"/proc/{child.process.pid}/task")
+    prompt = [t for t in threads if os.sched_getscheduler(int(t)) & os.SCHED_RESET_ON_FORK]
+    assert len(prompt) == 2, "keyboard and mouse"
+    assert str(child.process.pid) not in prompt
+
+
 def test_no_key_is_kept_or_told(bare_screen: VirtualDesktop) -> None:
     child = Child(bare_screen, "pynput")
     child.wait_healthy("pynput")

@@ -23,6 +23,7 @@ from main_job.workstation import alive, ticks
 from processes.started import standing
 from waiting import wait_until
 
+NICE = "5"
 BUSY_TREE = Path(__file__).parents[1] / "processes" / "busy_tree.py"
 
 
@@ -207,7 +208,8 @@ def test_a_pause_by_menu_outlives_tray_and_agent(group: Group, desk: Desk) -> No
 def test_a_key_press_stops_all_of_an_adopted_job(
     group: Group, desktop: VirtualDesktop, sandbox: Sandbox
 ) -> None:
-    place = group.workstation("ws1", config(DESK, sandbox), sandbox, covers_terminals=True)
+    rules = config(DESK, sandbox).replace("nice = 0", f"nice = {NICE}")
+    place = group.workstation("ws1", rules, sandbox, covers_terminals=True)
     with desktop.menu() as menu:
         desk = Desk(place, desktop, menu)
         desk.wait_until_free()
@@ -224,6 +226,7 @@ def test_a_key_press_stops_all_of_an_adopted_job(
         assert {each.pid for each in before} >= _marked(mark)
         bare = [each for each in before if not _environment(each)]
         assert len(bare) == 1, "the daemon that has no environment is among them"
+        wait_until(lambda: _all_yield(_marked(mark)), 20, "its daemons to yield as it does")
         pids = desk.press_a_key()
         used = ticks(pids)
         group.wait_for_state("b", "paused")
@@ -238,6 +241,12 @@ def test_a_key_press_stops_all_of_an_adopted_job(
 def _all_busy(pids: set[int]) -> bool:
     """Whether the tree is complete, and none of these is only on its way to start another."""
     return len(pids) == 20 and all(ticks({pid}) > 4 for pid in pids)
+
+
+def _all_yield(pids: set[int]) -> bool:
+    """Whether every session of theirs, of daemons too, has only what others leave over."""
+    shares = (Path(f"/proc/{pid}/autogroup") for pid in pids)
+    return all(share.read_text().split()[-1] == NICE for share in shares if share.exists())
 
 
 def _environment(process: Birth) -> bytes:

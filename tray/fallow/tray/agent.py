@@ -48,6 +48,7 @@ from fallow.tray.membership import join, load_membership
 from fallow.tray.offering import gpus as offered_gpus
 from fallow.tray.offering import settings_of
 from fallow.tray.pausing import pausing
+from fallow.tray.promptness import wake_promptly
 from fallow.tray.records import Records
 from fallow.tray.sensors.shutdown import shutting_down
 from fallow.tray.settings import Settings
@@ -190,6 +191,8 @@ class Agent:
             self._restore()
             self._connect()
             self._eyes.start()
+            # The last before the loop: threads that were made before it are as they were.
+            wake_promptly()
             log.info("agent %d in %s", os.getpid(), self._data_dir)
             try:
                 self._loop.run()

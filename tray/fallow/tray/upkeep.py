@@ -63,9 +63,11 @@ class Upkeep:
             self._progress_at = now.boot + PROGRESS_EVERY
             self._bench.look_at_progress()
             self._look_at_memory()
-            if watched and not self._core.work.frozen and self._core.work.runs:
-                self.measure(now)
-                news = True
+            if not self._core.work.frozen:
+                self._bench.yield_processors()
+                if watched and self._core.work.runs:
+                    self.measure(now)
+                    news = True
         if now.boot >= self._retry_at:
             self._retry_at = now.boot + RETRY_UPLOADS_EVERY
             self._bench.deliveries.offer_again()
@@ -80,7 +82,8 @@ class Upkeep:
 
     def deadline(self) -> float | None:
         """When there is something to look at that changes by the second; boot-clock seconds."""
-        return self._progress_at if self._core.work.runs else None
+        work = self._core.work
+        return self._progress_at if work.runs or work.builds else None
 
     def measure(self, now: Moment) -> None:
         """Look how much each run uses; it costs some milliseconds."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from fallow.shared.work import procfs
 from fallow.shared.work.containment import Containment, Killed, Tally
 from fallow.shared.work.ground import Ground, await_frozen
+from fallow.shared.work.share import OwnSessions
 from fallow.shared.work.signalling import Wrapper
 
 _MOST_PROCESSES = "16384"
@@ -85,6 +86,7 @@ class ControlGroup:
         self._inner = inner
         self._wrapper = wrapper
         self._only_job = only_job
+        self._own_sessions = OwnSessions()
         # Of a run that another agent left, it is not known.
         self._hurried = True
 
@@ -116,6 +118,9 @@ class ControlGroup:
         # Empty but frozen: what the wrapper is about to start will stop on its way in.
         inhabited = _populated(self._folder) or not self._wrapper.ended()
         return inhabited and b"frozen 1" in _read(self._folder, "cgroup.events")
+
+    def yield_processors(self) -> None:
+        self._own_sessions.relax(self._pids())
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         # Frozen, none can start another that would not hear of it.

@@ -48,6 +48,9 @@ class Containment(Protocol):
     def frozen(self) -> bool:
         """Whether there are processes and none of them can run."""
 
+    def yield_processors(self) -> None:
+        """Takes their full share from sessions that the job has made for itself, see `share`."""
+
     def terminate(self, number: int = signal.SIGTERM) -> int:
         """Asks every process of the job to end, and thaws; returns how many it reached.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fallow.shared.work import procfs
 from fallow.shared.work.containment import Killed, Tally
+from fallow.shared.work.share import OwnSessions
 from fallow.shared.work.signalling import (
     PAUSE,
     Listing,
@@ -74,6 +75,7 @@ class PidNamespace:
         self._first: int | None = None
         self._first_pid = 0
         self._proc: int | None = None
+        self._own_sessions = OwnSessions()
 
     def members(self) -> tuple[int, ...]:
         nodes = below(self._roots())
@@ -97,6 +99,10 @@ class PidNamespace:
     def frozen(self) -> bool:
         inside = self._inside()
         return all_stopped(self._listing(inside), inside, self._wrapper.pid)
+
+    def yield_processors(self) -> None:
+        inside = self._inside()
+        self._own_sessions.relax(self._listing(inside)(), inside)
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         reached = 0

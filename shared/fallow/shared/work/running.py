@@ -183,6 +183,11 @@ class Running:
         """Processor seconds that each run has used."""
         return {each: self._handles[each].containment.cpu_seconds() for each in self.runs()}
 
+    def yield_processors(self) -> None:
+        """See that none of them, builds too, takes more of the processors than is left over."""
+        for handle in self._handles.values():
+            handle.containment.yield_processors()
+
     def _status_of(self, attempt: AttemptId) -> Path:
         return self._folder_of(attempt) / files.STATUS
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from fallow.shared.work import procfs
 from fallow.shared.work.containment import Tally
+from fallow.shared.work.share import set_share
 
 _PIDFD_SIGNAL_PROCESS_GROUP = 4
 PAUSE = 0.0005
@@ -156,27 +157,16 @@ class Wrapper:
 
         Niceness itself only ever goes up; that of the session's share can be taken back.
         """
-        self._share("0")
+        if not self.ended():
+            set_share(self.pid, 0)
 
     def relax(self) -> None:
         """Gives the session's share its niceness again."""
         stat = procfs.read_stat(self.pid)
         for _ in range(5):
-            if stat is None or self._share(str(stat.nice)):
+            if stat is None or self.ended() or set_share(self.pid, stat.nice):
                 break
-            # The kernel takes ten of these a second from all of an account.
             time.sleep(0.03)
-
-    def _share(self, nice: str) -> bool:
-        if not self.ended():
-            try:
-                with open(f"/proc/{self.pid}/autogroup", "w") as share:
-                    share.write(nice)
-            except BlockingIOError:
-                return False
-            except OSError:
-                pass
-        return True
 
     def signal_group(self, number: int) -> None:
         """One call that reaches everything that has not made a group of its own, at once."""

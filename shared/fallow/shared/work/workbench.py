@@ -226,6 +226,10 @@ class Workbench:
         """Processor seconds that each run has used."""
         return self._running.seconds()
 
+    def yield_processors(self) -> None:
+        """See that no run or build takes more of the processors than is left over."""
+        self._running.yield_processors()
+
     def close(self) -> None:
         """Let go of everything; processes run on."""
         self._workshop.close()

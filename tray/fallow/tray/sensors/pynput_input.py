@@ -15,6 +15,7 @@ from fallow.shared.clock import Clock, SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Cover
 from fallow.tray.presence import Reading
+from fallow.tray.promptness import wake_promptly
 from fallow.tray.second_sign import Input, Kind, Rule, Signs, witness
 from fallow.tray.sensors import x11
 
@@ -159,10 +160,14 @@ class PynputInput:
 
 
 def _contain(listener: Any) -> None:
-    """Makes a listener end without a traceback, and wake who waits for it, when its server ends."""
+    """Makes a listener quick to wake, and end without a traceback when its server ends.
+
+    Whoever waits for it wakes up then, too.
+    """
     run = listener.run
 
     def contained() -> None:
+        wake_promptly()
         try:
             run()
         except Exception as error:
