@@ -6,6 +6,7 @@ Not the measuring. The opposite is each of the parts, which only measure.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -61,9 +62,8 @@ class Failure(Struct, frozen=True):
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that this share of all does not exceed; of few values, the largest."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+    """The least of these values that this share of them all does not exceed (nearest rank)."""
+    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
 
 
 def table(rows: Sequence[Row], failures: Sequence[Failure]) -> str:
