@@ -76,9 +76,21 @@ def a_name_that_is_no_text(folder: Path) -> None:
     (folder / os.fsdecode(b"extra/caf\xe9")).write_text("x")
 
 
+def several_at_once(folder: Path) -> None:
+    (folder / "run.py").unlink()
+    missing(folder)
+    a_pipe(folder)
+
+
 CASES: dict[Callable[[Path], None], str] = {
     missing: """\
 batch.yaml:6: python.initialize.required_files[1]: cases/a.json does not exist
+hint: relative paths belong to the folder of the batch file
+""",
+    several_at_once: """\
+batch.yaml:5: python.initialize.required_files[0]: mesh.h5 is neither a file nor a folder
+batch.yaml:6: python.initialize.required_files[1]: cases/a.json does not exist
+batch.yaml:9: python.jobs[0].file: run.py does not exist
 hint: relative paths belong to the folder of the batch file
 """,
     script_is_a_folder: """\

@@ -195,3 +195,16 @@ def test_what_no_file_can_say_is_not_written() -> None:
         batch = Batch(meta=META, command=Command(run="x", sweep=sweep(a=[value]), name="{a}"))
         with pytest.raises(BatchError, match="cannot be kept exactly"):
             batch.to_yaml()
+
+
+def test_all_that_is_wrong_is_named() -> None:
+    batch = Batch(
+        meta=Meta(namespace="a/b", batch_name="b"),
+        resources=Resources(cpus=0),
+        command=Command(run="x", sweep=sweep(a=[1, 1]), name="{a}"),
+    )
+    with pytest.raises(BatchError) as caught:
+        batch.check()
+    places = [each.path for each in caught.value.each()]
+    assert places == [("meta", "namespace"), ("resources", "cpus"), ("command", "name")]
+    assert [each.title in str(caught.value) for each in caught.value.each()] == [True] * 3

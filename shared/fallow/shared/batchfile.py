@@ -11,15 +11,16 @@ from typing import Final
 
 from fallow.shared import overrides
 from fallow.shared.aliases import Place
-from fallow.shared.batch import Batch
+from fallow.shared.batch import Batch, Meta
 from fallow.shared.batchkeys import BATCH
 from fallow.shared.checks import check
-from fallow.shared.errors import BatchError
+from fallow.shared.errors import BatchError, together
 from fallow.shared.reading import Reader
 from fallow.shared.sweep import Expansion
 from fallow.shared.yamlnodes import Node, compose, decode, line_of
 
 _LARGEST_FILE: Final = 64_000_000
+_NOBODY: Final = Meta(namespace="", batch_name="")
 
 
 class LoadedBatch:
@@ -53,13 +54,11 @@ class LoadedBatch:
 
     def locate(self, error: BatchError) -> BatchError:
         """The same error with file and line, where it has none yet."""
-        if error.file:
-            return error
-        return _located(error, self.line(error.path), self.source, self._options)
+        return _located(error, self._root, self.source, self._options)
 
 
 def load(path: Path, options: Sequence[str] = ()) -> LoadedBatch:
-    """Read and check a batch file; BatchError says what is wrong and where.
+    """Read and check a batch file; BatchError says all that is wrong and where.
 
     `options` are texts KEY=VALUE that go before what the file says, see `overrides`.
     """
@@ -81,20 +80,29 @@ def loads(text: str | bytes, source: Path, options: Sequence[str] = ()) -> Loade
     try:
         return _loads(text, source, options)
     except BatchError as error:
-        if error.file:
-            raise
-        raise _located(error, error.line, source, options) from None
+        raise _located(error, None, source, options) from None
     finally:
         if collecting:
             gc.enable()
 
 
 def _located(
-    error: BatchError, line: int | None, source: Path, options: Sequence[str]
+    error: BatchError, root: Node | None, source: Path, options: Sequence[str]
 ) -> BatchError:
-    if line is not None and line < 0:
-        return error.located(f"--set {options[-line - 1]}", None)
-    return error.located(str(source), line)
+    """Every mistake with its place, in the order of the file; options of the command line last."""
+    found = []
+    for each in error.each():
+        line = each.line
+        if line is None and root is not None:
+            line = line_of(root, each.path)
+        if each.file:
+            found.append((0, each))
+        elif line is not None and line < 0:
+            found.append((_LARGEST_FILE - line, each.located(f"--set {options[-line - 1]}", None)))
+        else:
+            found.append((line or 0, each.located(str(source), line)))
+    found.sort(key=lambda pair: pair[0])
+    return together([each for _, each in found])
 
 
 def _loads(text: str | bytes, source: Path, options: Sequence[str]) -> LoadedBatch:
@@ -104,11 +112,24 @@ def _loads(text: str | bytes, source: Path, options: Sequence[str]) -> LoadedBat
     if options:
         root = overrides.apply(root, options)
     try:
-        batch: Batch = Reader(source.parent).struct(BATCH, root, ())
-        expansion = check(batch)
+        batch, expansion = _read(Reader(source.parent), root)
     except BatchError as error:
-        if error.file:
-            raise
-        line = error.line if error.line is not None else line_of(root, error.path)
-        raise _located(error, line, source, options) from None
+        raise _located(error, root, source, options) from None
     return LoadedBatch(batch, expansion, source, root, options)
+
+
+def _read(reader: Reader, root: Node) -> tuple[Batch, Expansion]:
+    """BatchError with every mistake that does not follow from another one."""
+    found = reader.fields(BATCH, root, ())
+    mistakes = reader.mistakes
+    if not mistakes.found:
+        batch: Batch = BATCH.made(**found)
+        return batch, check(batch)
+    try:
+        check(BATCH.made(**{"meta": _NOBODY, **found}))
+    except BatchError as error:
+        for each in error.each():
+            # The others may only lack what could not be read.
+            if each.path and each.path[0] in found:
+                mistakes.note(each)
+    raise together(mistakes.found)

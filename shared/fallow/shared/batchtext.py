@@ -17,7 +17,7 @@ from fallow.shared.aliases import Place
 from fallow.shared.batch import Batch, File, Range, Sweep
 from fallow.shared.batchkeys import BATCH
 from fallow.shared.checks import check
-from fallow.shared.errors import BatchError
+from fallow.shared.errors import BatchError, together
 from fallow.shared.placeholders import show
 from fallow.shared.reading import Made, Many, Reader, Shape, guess_number
 from fallow.shared.sweep import Expansion
@@ -56,7 +56,7 @@ def check_made(batch: Batch) -> tuple[Batch, Expansion]:
         try:
             exact = loads(dump(batch))
         except BatchError as error:
-            raise BatchError(error.title, error.detail, error.hint, path=error.path) from None
+            raise together([each.located("", None) for each in error.each()]) from None
     if exact.command is not None and exact.command.sweep is not None:
         # A value that no file can hold would be another one on its way to the coordinator.
         _sweep(exact.command.sweep, ("command", "sweep"))

@@ -1,4 +1,4 @@
-"""What must hold of a whole batch before anything of it is sent or saved; one BatchError if not.
+"""What must hold of a whole batch before anything of it is sent or saved; a BatchError if not.
 
 Not the shape of the file (`batchfile`). Both sides ask here: the submitter's, to name the line;
 the coordinator, because it trusts nobody.
@@ -20,7 +20,7 @@ from fallow.shared.batch import (
     kind_of,
 )
 from fallow.shared.containers import check_apptainer
-from fallow.shared.errors import BatchError
+from fallow.shared.errors import BatchError, Mistakes
 from fallow.shared.ids import name_problem
 from fallow.shared.jobnames import NAME_HINT, check_names, check_sweep_names, short
 from fallow.shared.placeholders import parse, quote, show
@@ -35,11 +35,24 @@ _MOST = {"cpus": 100_000, "memory": 1 << 60, "gpus": 1000, "disk": 1 << 60}
 
 
 def check(batch: Batch) -> Expansion:
-    """The batch's jobs, once everything about them holds; BatchError names the place if not."""
-    _check_meta(batch)
-    _check_kind(batch)
-    _check_resources(batch.resources, ("resources",))
-    check_terms(batch)
+    """The batch's jobs, once everything about them holds.
+
+    BatchError names the place if not, and with it those of the other mistakes that do not follow
+    from that one.
+    """
+    mistakes = Mistakes()
+    expansion = None
+    for part in (_check_meta, _check_kind, _check_wishes, check_terms):
+        with mistakes:
+            part(batch)
+    with mistakes:
+        expansion = _check_jobs_of(batch)
+    mistakes.tell()
+    assert expansion is not None
+    return expansion
+
+
+def _check_jobs_of(batch: Batch) -> Expansion:
     expansion = Expansion(batch)
     if len(expansion) > MOST_JOBS:
         raise BatchError(f"There are {len(expansion):,} jobs; {MOST_JOBS:,} are allowed")
@@ -57,14 +70,18 @@ def check(batch: Batch) -> Expansion:
 
 def _check_meta(batch: Batch) -> None:
     meta = batch.meta
+    mistakes = Mistakes()
     for key, name in (("namespace", meta.namespace), ("batch_name", meta.batch_name)):
         problem = name_problem(name)
         if problem:
-            raise BatchError(f"{short(name)} {problem}", hint=NAME_HINT, path=("meta", key))
+            title = f"{short(name)} {problem}"
+            mistakes.note(BatchError(title, hint=NAME_HINT, path=("meta", key)))
     for number, word in enumerate(meta.capabilities):
         problem = name_problem(word)
         if problem:
-            raise BatchError(f"{short(word)} {problem}", path=("meta", "capabilities", number))
+            path = ("meta", "capabilities", number)
+            mistakes.note(BatchError(f"{short(word)} {problem}", path=path))
+    mistakes.tell()
 
 
 def _check_kind(batch: Batch) -> None:
@@ -82,29 +99,44 @@ def _check_kind(batch: Batch) -> None:
         )
 
 
+def _check_wishes(batch: Batch) -> None:
+    _check_resources(batch.resources, ("resources",))
+
+
 def _check_resources(resources: Resources, place: Place) -> None:
+    mistakes = Mistakes()
     for key, most in _MOST.items():
         value: int | None = getattr(resources, key)
+        path = (*place, key)
         if value is not None and value < (0 if key == "gpus" else 1):
-            raise BatchError(f"{value} is too little", path=(*place, key))
-        if value is not None and value > most:
-            raise BatchError(f"{value} is more than any computer has", path=(*place, key))
+            mistakes.note(BatchError(f"{value} is too little", path=path))
+        elif value is not None and value > most:
+            mistakes.note(BatchError(f"{value} is more than any computer has", path=path))
+    mistakes.tell()
 
 
 def _check_python(python: Python) -> None:
     place = ("python",)
     if not python.jobs:
         raise BatchError("There are no jobs", hint="add at least one below `jobs`", path=place)
-    check_names((job.name for job in python.jobs), lambda index: (*place, "jobs", index, "name"))
-    if python.initialize.build_file is not None:
-        check_path(python.initialize.build_file, (*place, "initialize", "build_file"))
-    aliases = Aliases()
-    initial = aliases.add((*place, "initialize"), python.initialize.required_files)
+    mistakes, aliases, initial = Mistakes(), Aliases(), None
+    names = (job.name for job in python.jobs)
+    with mistakes:
+        check_names(names, lambda index: (*place, "jobs", index, "name"))
+    with mistakes:
+        if python.initialize.build_file is not None:
+            check_path(python.initialize.build_file, (*place, "initialize", "build_file"))
+    with mistakes:
+        initial = aliases.add((*place, "initialize"), python.initialize.required_files)
     for index, job in enumerate(python.jobs):
         here = (*place, "jobs", index)
-        check_path(job.file, (*here, "file"))
-        aliases.add(here, job.required_files, initial)
-        check_slurm(job.slurm, (*here, "slurm"))
+        with mistakes:
+            check_path(job.file, (*here, "file"))
+        with mistakes:
+            aliases.add(here, job.required_files, initial)
+        with mistakes:
+            check_slurm(job.slurm, (*here, "slurm"))
+    mistakes.tell()
 
 
 def _check_command(command: Command, expansion: Expansion) -> None:
@@ -115,19 +147,26 @@ def _check_command(command: Command, expansion: Expansion) -> None:
         raise BatchError(
             "There are no jobs", hint="add `sweep` and `name`, or a list of `jobs`", path=place
         )
+    mistakes = Mistakes()
     if command.initialize.run is not None:
         here = (*place, "initialize", "run")
-        _check_line(command.initialize.run, here)
         later = tuple(command.sweep.values) if command.sweep is not None else ()
-        _check_known(_texts_of(command.initialize.run), ("cpus", "gpus"), here, "the build", later)
-    if command.sweep is not None:
-        _check_sweep(command, command.sweep, expansion)
-    else:
-        _check_jobs(command, expansion)
-    _check_command_files(command, expansion)
+        known = ("cpus", "gpus")
+        with mistakes:
+            _check_line(command.initialize.run, here)
+            _check_known(_texts_of(command.initialize.run), known, here, "the build", later)
+    with mistakes:
+        if command.sweep is not None:
+            _check_sweep_values(command.sweep)
+            _check_sweep(command, command.sweep, expansion)
+        else:
+            _check_jobs(command, expansion)
+    with mistakes:
+        _check_command_files(command, expansion)
+    mistakes.tell()
 
 
-def _check_sweep(command: Command, sweep: Sweep, expansion: Expansion) -> None:
+def _check_sweep_values(sweep: Sweep) -> None:
     place = ("command",)
     for name in sweep.values:
         if name in _RESERVED:
@@ -138,21 +177,30 @@ def _check_sweep(command: Command, sweep: Sweep, expansion: Expansion) -> None:
                 hint="use letters, digits and _, and begin with a letter",
                 path=(*place, "sweep", name),
             )
-    declared = tuple(sweep.values)
-    if not declared:
+    if not sweep.values:
         raise BatchError("The sweep has no values", path=(*place, "sweep"))
-    if command.name is None:
-        example = "_".join(f"{name}{{{name}}}" for name in declared)
-        raise BatchError(
-            "A sweep needs `name`, from which its jobs get theirs",
-            hint=f'for example  name: "{example}"',
-            path=place,
-        )
-    if command.run is None:
-        raise BatchError("There is nothing to run", hint="add `run`", path=place)
-    _check_known((command.name,), (*declared, "index"), (*place, "name"), "the name")
-    check_sweep_names(command.name, expansion)
-    _check_work(command.run, command.env, place, (*declared, *_PER_JOB))
+
+
+def _check_sweep(command: Command, sweep: Sweep, expansion: Expansion) -> None:
+    place = ("command",)
+    declared = tuple(sweep.values)
+    mistakes = Mistakes()
+    with mistakes:
+        if command.name is None:
+            example = "_".join(f"{name}{{{name}}}" for name in declared)
+            raise BatchError(
+                "A sweep needs `name`, from which its jobs get theirs",
+                hint=f'for example  name: "{example}"',
+                path=place,
+            )
+        _check_known((command.name,), (*declared, "index"), (*place, "name"), "the name")
+        check_sweep_names(command.name, expansion)
+    with mistakes:
+        if command.run is None:
+            raise BatchError("There is nothing to run", hint="add `run`", path=place)
+    with mistakes:
+        _check_work(command.run, command.env, place, (*declared, *_PER_JOB))
+    mistakes.tell()
     if isinstance(command.run, str):
         columns = expansion.columns()
         for name in _within_quotes(command.run):
@@ -162,41 +210,53 @@ def _check_sweep(command: Command, sweep: Sweep, expansion: Expansion) -> None:
 
 def _check_jobs(command: Command, expansion: Expansion) -> None:
     place = ("command",)
-    if command.name is not None:
-        raise BatchError("`name` belongs to a sweep", path=(*place, "name"))
-    check_names(expansion.names(), lambda index: (*place, "jobs", index, "name"))
-    if command.run is not None:
-        _check_line(command.run, (*place, "run"))
-    _check_work(command.run, command.env, place, _PER_JOB)
+    mistakes = Mistakes()
+    with mistakes:
+        if command.name is not None:
+            raise BatchError("`name` belongs to a sweep", path=(*place, "name"))
+    with mistakes:
+        check_names(expansion.names(), lambda index: (*place, "jobs", index, "name"))
+    with mistakes:
+        _check_work(command.run, command.env, place, _PER_JOB)
     common = _within_quotes(command.run) if isinstance(command.run, str) else ()
     for index, job in enumerate(command.jobs):
         here = (*place, "jobs", index)
-        if job.run is None and command.run is None:
-            raise BatchError(
-                "There is nothing to run", hint="add `run` here, or once below `command`", path=here
-            )
-        if job.run is not None or job.env:
-            _check_work(job.run, job.env, here, _PER_JOB)
-        quoted = _within_quotes(job.run) if isinstance(job.run, str) else common
-        if "name" in quoted:
-            _check_plain("name", (job.name,), (*here, "run"))
-        if job.resources is not None:
-            _check_resources(job.resources, (*here, "resources"))
-        check_slurm(job.slurm, (*here, "slurm"))
+        with mistakes:
+            if job.run is None and command.run is None:
+                hint = "add `run` here, or once below `command`"
+                raise BatchError("There is nothing to run", hint=hint, path=here)
+            if job.run is not None or job.env:
+                _check_work(job.run, job.env, here, _PER_JOB)
+            quoted = _within_quotes(job.run) if isinstance(job.run, str) else common
+            if "name" in quoted:
+                _check_plain("name", (job.name,), (*here, "run"))
+        with mistakes:
+            if job.resources is not None:
+                _check_resources(job.resources, (*here, "resources"))
+        with mistakes:
+            check_slurm(job.slurm, (*here, "slurm"))
+    mistakes.tell()
 
 
 def _check_work(run: Line | None, env: dict[str, str], place: Place, known: Sequence[str]) -> None:
-    if run is not None:
-        _check_line(run, (*place, "run"))
-        _check_known(_texts_of(run), known, (*place, "run"), "a command")
+    mistakes = Mistakes()
+    with mistakes:
+        if run is not None:
+            _check_line(run, (*place, "run"))
+            _check_known(_texts_of(run), known, (*place, "run"), "a command")
     for name, value in env.items():
-        here = (*place, "env", name)
-        if not (name.isascii() and name.isidentifier()):
-            raise BatchError(f"{name!r} cannot be the name of an environment variable", path=here)
-        if name.startswith("FALLOW_"):
-            raise BatchError(f"{name} is set by Fallow itself", path=here)
-        check_text(value, here)
-        _check_known((value,), known, here, "an environment variable")
+        with mistakes:
+            _check_variable(name, value, (*place, "env", name), known)
+    mistakes.tell()
+
+
+def _check_variable(name: str, value: str, place: Place, known: Sequence[str]) -> None:
+    if not (name.isascii() and name.isidentifier()):
+        raise BatchError(f"{name!r} cannot be the name of an environment variable", path=place)
+    if name.startswith("FALLOW_"):
+        raise BatchError(f"{name} is set by Fallow itself", path=place)
+    check_text(value, place)
+    _check_known((value,), known, place, "an environment variable")
 
 
 def _check_line(line: Line, place: Place) -> None:

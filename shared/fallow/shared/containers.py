@@ -8,7 +8,7 @@ from typing import Final
 
 from fallow.shared.aliases import Aliases, Place, alias_of, check_path, check_text
 from fallow.shared.batch import Apptainer, Checkpoint, File
-from fallow.shared.errors import BatchError
+from fallow.shared.errors import BatchError, Mistakes
 from fallow.shared.ids import relative_path_problem
 from fallow.shared.jobnames import check_names
 from fallow.shared.terms import check_slurm
@@ -17,24 +17,36 @@ _WITHIN: Final = ("/distribute_save", "/input")
 
 
 def check_apptainer(apptainer: Apptainer, checkpoint: Checkpoint | None) -> None:
-    """BatchError for the first thing that cannot be."""
+    """BatchError for what cannot be."""
     place = ("apptainer",)
     initialize = (*place, "initialize")
     if not apptainer.jobs:
         raise BatchError("There are no jobs", hint="add at least one below `jobs`", path=place)
-    check_names((job.name for job in apptainer.jobs), lambda index: (*place, "jobs", index, "name"))
-    check_path(apptainer.initialize.sif, (*initialize, "sif"))
-    aliases = Aliases()
-    initial = aliases.add(initialize, apptainer.initialize.required_files)
-    _refuse_own(apptainer.initialize.required_files, initialize)
-    saved = _seen_checkpoint(checkpoint) if checkpoint is not None else ()
-    mounted = _check_mounts(apptainer.initialize.required_mounts, initialize, saved)
+    mistakes, aliases, initial = Mistakes(), Aliases(), None
+    saved: tuple[str, ...] = ()
+    names = (job.name for job in apptainer.jobs)
+    with mistakes:
+        check_names(names, lambda index: (*place, "jobs", index, "name"))
+    with mistakes:
+        check_path(apptainer.initialize.sif, (*initialize, "sif"))
+    with mistakes:
+        initial = aliases.add(initialize, apptainer.initialize.required_files)
+        _refuse_own(apptainer.initialize.required_files, initialize)
+    with mistakes:
+        saved = _seen_checkpoint(checkpoint) if checkpoint is not None else ()
+    mounted = saved
+    with mistakes:
+        mounted = _check_mounts(apptainer.initialize.required_mounts, initialize, saved)
     for index, job in enumerate(apptainer.jobs):
         here = (*place, "jobs", index)
-        aliases.add(here, job.required_files, initial)
-        _refuse_own(job.required_files, here)
-        _check_mounts(job.required_mounts, here, mounted)
-        check_slurm(job.slurm, (*here, "slurm"))
+        with mistakes:
+            aliases.add(here, job.required_files, initial)
+            _refuse_own(job.required_files, here)
+        with mistakes:
+            _check_mounts(job.required_mounts, here, mounted)
+        with mistakes:
+            check_slurm(job.slurm, (*here, "slurm"))
+    mistakes.tell()
 
 
 def _refuse_own(files: Sequence[File], above: Place) -> None:

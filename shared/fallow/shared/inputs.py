@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from fallow.shared.aliases import Place
 from fallow.shared.batch import Batch
-from fallow.shared.errors import BatchError
+from fallow.shared.errors import BatchError, Mistakes
 from fallow.shared.ids import relative_path_problem
 from fallow.shared.jobspec import check_contents, check_sendable, paths
 from fallow.shared.messages import Content
@@ -46,18 +46,16 @@ def gather(
     """Read every input of a batch whose relative paths belong to `folder`. Slow: reads every byte.
 
     `progress` is told how many bytes were read since the last time. BatchError (with its place in
-    the batch) for what is missing, unreadable, no file or folder, or changes while it is read.
+    the batch) for what changes while it is read, and before that for all that is missing or no
+    file or folder.
     """
     contents: dict[str, tuple[Content, ...]] = {}
     files: dict[str, Path] = {}
     known: dict[Path, Content] = {}
-    count = 0
-    for path, place in paths(batch, expansion).items():
-        held = []
-        for below, real in _find(path, folder, place):
-            count += 1
-            if count > _MOST_FILES:
-                raise BatchError(f"The inputs are more than {_MOST_FILES:,} files", path=place)
+    places = paths(batch, expansion)
+    for path, found in _find_all(places, folder).items():
+        held, place = [], places[path]
+        for below, real in found:
             content = known.get(real)
             if content is None:
                 content = known[real] = _hash(real, place, progress)
@@ -67,6 +65,21 @@ def gather(
     check_contents(batch, expansion, contents)
     check_sendable(batch, expansion, contents)
     return Gathered(contents, files)
+
+
+def _find_all(places: dict[str, Place], folder: Path) -> dict[str, list[tuple[str, Path]]]:
+    """As `_find`, for every path."""
+    found = {}
+    mistakes = Mistakes()
+    count = 0
+    for path, place in places.items():
+        with mistakes:
+            found[path] = _find(path, folder, place)
+            count += len(found[path])
+        if count > _MOST_FILES:
+            raise BatchError(f"The inputs are more than {_MOST_FILES:,} files", path=place)
+    mistakes.tell()
+    return found
 
 
 def _find(path: str, folder: Path, place: Place) -> list[tuple[str, Path]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from fallow.shared.aliases import Place
-from fallow.shared.errors import BatchError
+from fallow.shared.errors import BatchError, Mistakes
 from fallow.shared.ids import name_problem
 from fallow.shared.placeholders import parse, show
 from fallow.shared.sweep import Expansion
@@ -21,21 +21,21 @@ _BUILD_OUTPUT = re.compile(r"build_output_.*\.txt", re.IGNORECASE)
 def check_names(names: Iterator[str], place: Callable[[int], Place]) -> None:
     """Of jobs that are written out one by one."""
     seen: dict[str, str] = {}
+    mistakes = Mistakes()
     for index, name in enumerate(names):
         problem = _job_name_problem(name)
-        if problem:
-            raise BatchError(f"{short(name)} {problem}", hint=NAME_HINT, path=place(index))
         folded = name.casefold()
         other = seen.get(folded)
-        if other == name:
-            raise BatchError(f"Two jobs are called {name!r}", path=place(index))
-        if other is not None:
-            raise BatchError(
-                f"Two jobs are called {other!r} and {name!r}",
-                _ONE_FOLDER,
-                path=place(index),
-            )
-        seen[folded] = name
+        if problem:
+            mistakes.note(BatchError(f"{short(name)} {problem}", hint=NAME_HINT, path=place(index)))
+        elif other == name:
+            mistakes.note(BatchError(f"Two jobs are called {name!r}", path=place(index)))
+        elif other is not None:
+            title = f"Two jobs are called {other!r} and {name!r}"
+            mistakes.note(BatchError(title, _ONE_FOLDER, path=place(index)))
+        else:
+            seen[folded] = name
+    mistakes.tell()
 
 
 def _job_name_problem(name: str) -> str | None:

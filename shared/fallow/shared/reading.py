@@ -5,7 +5,7 @@ described for editors by `batchschema`, from the same shapes.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from fallow.shared.aliases import Place
 from fallow.shared.batch import Scalar
-from fallow.shared.errors import BatchError
+from fallow.shared.errors import BatchError, Mistakes
 from fallow.shared.placeholders import show
 from fallow.shared.units import parse_duration, parse_size
 from fallow.shared.yamlnodes import (
@@ -41,26 +41,50 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Reads nodes as what their field wants; every method raises BatchError with line and place."""
+    """Reads nodes as what their field wants; what is wrong is raised as BatchError, or noted.
+
+    Of a mapping or a list every part is read: a BatchError of one is noted in `mistakes`, and the
+    whole of it is of no use then.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.mistakes = Mistakes()
         self._read = 0
 
     def struct(self, shape: "Shape", node: Node, path: Place) -> Any:
+        """None where something within it is wrong, which is noted then."""
+        known = len(self.mistakes.found)
+        found = self.fields(shape, node, path)
+        return shape.made(**found) if len(self.mistakes.found) == known else None
+
+    def fields(self, shape: "Shape", node: Node, path: Place) -> dict[str, Any]:
+        """What of it can be read without a mistake, by key; the mistakes are noted."""
         found = {}
+        meant = set()
         for key, key_node, value in self.pairs(node, path):
+            meant.add(key)
+            known = len(self.mistakes.found)
             read = shape.keys.get(key)
-            if read is None:
-                other = shape.others.get(key)
-                hint = f"did you mean `{other}`?" if other else nearest(key, tuple(shape.keys))
-                fail(key_node, path, f"`{key}` is no key of this place", hint)
-            if not is_null(value):
-                found[key] = read(self, value, (*path, key))
+            try:
+                if read is None:
+                    word = shape.others.get(key) or close_to(key, tuple(shape.keys))
+                    meant.add(word)
+                    hint = f"did you mean `{word}`?" if word else known_here(shape.keys)
+                    fail(key_node, path, f"`{key}` is no key of this place", hint)
+                if is_null(value):
+                    meant.discard(key)
+                else:
+                    read_value = read(self, value, (*path, key))
+                    if len(self.mistakes.found) == known:
+                        found[key] = read_value
+            except BatchError as error:
+                self.mistakes.note(error)
         for key in shape.needed:
-            if key not in found:
-                fail(node, path, f"`{key}` is missing")
-        return shape.made(**found)
+            if key not in meant:
+                with self.mistakes:
+                    fail(node, path, f"`{key}` is missing")
+        return found
 
     def pairs(self, node: Node, path: Place) -> list[tuple[str, Node, Node]]:
         self._count(node, path)
@@ -73,9 +97,11 @@ class Reader:
                 fail(key_node, path, f"A key has to be a word, not {describe(key_node)}")
             key = key_node.value
             if key in found:
-                first = line_at(found[key][1])
-                fail(key_node, path, f"`{key}` is here twice", f"the first is in line {first}")
-            found[key] = (key, key_node, value)
+                with self.mistakes:
+                    first = line_at(found[key][1])
+                    fail(key_node, path, f"`{key}` is here twice", f"the first is in line {first}")
+            else:
+                found[key] = (key, key_node, value)
         return list(found.values())
 
     def items(self, node: Node, path: Place) -> list[Node]:
@@ -153,7 +179,8 @@ class Reader:
     def _count(self, node: Node, path: Place) -> None:
         self._read += 1
         if self._read > _MOST_READ:
-            fail(node, path, f"With its aliases the file has more than {_MOST_READ:,} values")
+            title = f"With its aliases the file has more than {_MOST_READ:,} values"
+            self.mistakes.only(mistake(node, path, title))
         tag = tag_of(node)
         if tag:
             fail(node, path, f"The tag {tag} cannot be used", "write the value without it")
@@ -189,8 +216,13 @@ class Many(Struct, Generic[T], frozen=True):
     one: ReadField[T]
 
     def __call__(self, reader: Reader, node: Node, path: Place) -> tuple[T, ...]:
-        items = reader.items(node, path)
-        return tuple(self.one(reader, item, (*path, place)) for place, item in enumerate(items))
+        found = []
+        for place, item in enumerate(reader.items(node, path)):
+            try:
+                found.append(self.one(reader, item, (*path, place)))
+            except BatchError as error:
+                reader.mistakes.note(error)
+        return tuple(found)
 
 
 class Choice(Struct, frozen=True):
@@ -227,9 +259,22 @@ def guess_value(text: str) -> Scalar:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """A hint that names the nearest known word, or all of them when none is near."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}"
+    close = close_to(word, known)
+    return f"did you mean `{close}`?" if close else known_here(known)
+
+
+def close_to(word: str, known: Sequence[str]) -> str:
+    """The nearest known word, "" when none is near."""
+    return next(iter(get_close_matches(word, known, n=1, cutoff=0.6)), "")
+
+
+def known_here(known: Iterable[str]) -> str:
+    return f"known here: {', '.join(known)}"
+
+
+def mistake(node: Node, path: Place, title: str, hint: str = "") -> BatchError:
+    return BatchError(title, hint=hint, line=line_at(node), path=path)
 
 
 def fail(node: Node, path: Place, title: str, hint: str = "") -> NoReturn:
-    raise BatchError(title, hint=hint, line=line_at(node), path=path)
+    raise mistake(node, path, title, hint)

@@ -11,7 +11,7 @@ from typing import Final
 
 from fallow.shared.aliases import Place, check_text
 from fallow.shared.batch import Batch, Checkpoint, Scalar
-from fallow.shared.errors import BatchError, UsageError
+from fallow.shared.errors import BatchError, Mistakes, UsageError
 from fallow.shared.ids import alias_problem, parse_ref
 
 SIGNALS: Final = ("TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "ALRM", "CONT", "WINCH")
@@ -28,12 +28,17 @@ _OPTION = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", re.ASCII)
 
 def check_terms(batch: Batch) -> None:
     """BatchError for a limit, an ending or a name that cannot be."""
-    _check_endings(batch)
+    mistakes = Mistakes()
+    _check_endings(batch, mistakes)
     if batch.checkpoint is not None:
-        _check_checkpoint(batch.checkpoint)
-    _check_after(batch)
-    _check_people(batch)
-    check_slurm(batch.slurm, ("slurm",))
+        _check_checkpoint(batch.checkpoint, mistakes)
+    with mistakes:
+        _check_after(batch)
+    with mistakes:
+        _check_people(batch)
+    with mistakes:
+        check_slurm(batch.slurm, ("slurm",))
+    mistakes.tell()
 
 
 def check_slurm(options: Mapping[str, Scalar], place: Place) -> None:
@@ -54,17 +59,22 @@ def check_slurm(options: Mapping[str, Scalar], place: Place) -> None:
             raise BatchError("An option of sbatch is a finite number", path=here)
 
 
-def _check_endings(batch: Batch) -> None:
+def _check_endings(batch: Batch, mistakes: Mistakes) -> None:
     limits, failure, lost = batch.limits, batch.on_failure, batch.on_lost
-    _check_duration(limits.run_time, ("limits", "run_time"), above=0.0)
-    if not 0 <= failure.retries <= _MOST_RETRIES:
-        raise BatchError(
-            f"0 to {_MOST_RETRIES} retries are possible, not {failure.retries}",
-            path=("on_failure", "retries"),
-        )
-    _check_duration(failure.back_off, ("on_failure", "back_off"))
-    _check_duration(batch.on_owner_return.max_pause, ("on_owner_return", "max_pause"))
-    _check_duration(lost.after, ("on_lost", "after"), above=0.0)
+    with mistakes:
+        _check_duration(limits.run_time, ("limits", "run_time"), above=0.0)
+    with mistakes:
+        if not 0 <= failure.retries <= _MOST_RETRIES:
+            raise BatchError(
+                f"0 to {_MOST_RETRIES} retries are possible, not {failure.retries}",
+                path=("on_failure", "retries"),
+            )
+    with mistakes:
+        _check_duration(failure.back_off, ("on_failure", "back_off"))
+    with mistakes:
+        _check_duration(batch.on_owner_return.max_pause, ("on_owner_return", "max_pause"))
+    with mistakes:
+        _check_duration(lost.after, ("on_lost", "after"), above=0.0)
 
 
 def _check_duration(
@@ -79,19 +89,30 @@ def _check_duration(
         raise BatchError(f"It has to be between nothing and {longest}", path=place)
 
 
-def _check_checkpoint(checkpoint: Checkpoint) -> None:
+def _check_checkpoint(checkpoint: Checkpoint, mistakes: Mistakes) -> None:
     place = ("checkpoint",)
-    if checkpoint.signal not in SIGNALS:
-        bare = checkpoint.signal.upper().removeprefix("SIG")
+    with mistakes:
+        _check_signal(checkpoint.signal, (*place, "signal"))
+    with mistakes:
+        _check_duration(checkpoint.grace, (*place, "grace"), most=_LONGEST_GRACE)
+    with mistakes:
+        _check_saved(checkpoint, place)
+
+
+def _check_signal(signal: str, place: Place) -> None:
+    if signal not in SIGNALS:
+        bare = signal.upper().removeprefix("SIG")
         close = get_close_matches(bare, SIGNALS, n=1, cutoff=0.5)
         why = "ends a program at once" if bare in {"KILL", "STOP"} else "is no signal to save on"
         raise BatchError(
-            f"{checkpoint.signal!r} {why}",
+            f"{signal!r} {why}",
             f"There are {', '.join(SIGNALS)}.",
             f"did you mean {close[0]}?" if close and bare not in {"KILL", "STOP"} else "",
-            path=(*place, "signal"),
+            path=place,
         )
-    _check_duration(checkpoint.grace, (*place, "grace"), most=_LONGEST_GRACE)
+
+
+def _check_saved(checkpoint: Checkpoint, place: Place) -> None:
     for number, name in enumerate(checkpoint.files):
         here = (*place, "files", number)
         check_text(name, here)
