@@ -1,5 +1,6 @@
 """What a job can see and do: its own work folder, the system to read, the network; nothing else."""
 
+import ctypes
 import os
 import secrets
 import shutil
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from fallow.shared.errors import FallowError
-from fallow.shared.work import landlock, procfs
+from fallow.shared.work import keyring, landlock, procfs
 from fallow.shared.work.cgroup import end, name_in
 from fallow.shared.work.ground import Ground
 from fallow.shared.work.processes import ExitStatus, Spawn, spawn
@@ -296,6 +298,45 @@ def test_this_kernel_can_hide_abstract_sockets() -> None:
             other.connect(free.getsockname())
 
 
+@pytest.mark.may_skip("a kernel or a container without keys has none to hide")
+@hidden
+def test_the_keys_of_a_login_are_out_of_reach(plan: SandboxPlan, tmp_path: Path) -> None:
+    """Such as a Kerberos ticket: the kernel keeps it for a login, and a child inherits it."""
+    number = keyring.KEYCTL.get(os.uname().machine, -1)
+    libc = ctypes.CDLL(None, use_errno=True)
+    read = (
+        "import ctypes\n"
+        f"keyctl = lambda *words: ctypes.CDLL(None).syscall({number}, *words)\n"
+        "text = ctypes.create_string_buffer(20)\n"
+        "keyctl(11, keyctl(10, -3, b'user', b'fallow-test', 0), text, 20)\n"
+        "print(text.value.decode() or 'nothing')\n"
+    )
+    joined: list[int] = []
+    said: dict[bool, str] = {}
+
+    def of_a_login() -> None:
+        # For this thread alone, and whatever it starts.
+        joined.append(libc.syscall(number, 1, None))
+        libc.syscall(number - 2, b"user", b"fallow-test", b"the secret", 10, -3)
+        for own_keys in (False, True):
+            out = tmp_path / f"{own_keys}.out"
+            words = Spawn(
+                *((PYTHON, "-c", read), plan, out, out, tmp_path / f"{own_keys}.status"),
+                own_keys=own_keys,
+            )
+            handle = spawn(words)
+            wait_until(handle.poll, 30, "the end of the run")
+            handle.close()
+            said[own_keys] = out.read_text()
+
+    thread = threading.Thread(target=of_a_login)
+    thread.start()
+    thread.join()
+    if joined[0] < 0:
+        pytest.skip("there are no keys here")
+    assert said == {False: "the secret\n", True: "nothing\n"}
+
+
 @hidden
 def test_more_folders_to_read(
     plan: SandboxPlan, ability: SandboxAbility, tmp_path: Path, elsewhere: Path
@@ -317,6 +358,34 @@ def test_more_folders_to_read(
     assert out.endswith(f"{elsewhere}/agent:\n")
     assert "Read-only" in err
     assert (Path(plan.work)).exists()
+
+
+@hidden
+def test_folders_to_read_that_are_named_by_a_link(
+    plan: SandboxPlan, ability: SandboxAbility, tmp_path: Path, elsewhere: Path
+) -> None:
+    """As /opt/conda often is: a link in a folder that jobs see, to a larger disk."""
+    for name in ("opt", "disk/conda/agent", "links"):
+        (elsewhere / name).mkdir(parents=True)
+    (elsewhere / "disk/conda/tool").write_text("the tool")
+    (elsewhere / "disk/conda/agent/key").write_text("of the agent")
+    (elsewhere / "opt/conda").symlink_to(elsewhere / "disk/conda")
+    (elsewhere / "links/disk").symlink_to(elsewhere / "disk")
+    names = [f"{elsewhere}/{name}" for name in ("opt/conda", "links/disk/conda", "disk/conda")]
+    for read_only in (
+        (str(elsewhere / "opt"), *names[:1], names[0] + "/"),
+        (str(elsewhere / "opt"), *names, *(f"{each}/agent" for each in names)),
+    ):
+        own = plan_for(
+            *(ability, "auto", Path(plan.work), tmp_path / secrets.token_hex(4)),
+            read_only,
+            (str(elsewhere / "disk/conda/agent"),),
+        )
+        line = f"for name in {' '.join(names)}; do cat $name/tool $name/agent/key && echo; done"
+        _, out, err = run_in(own, tmp_path, "/bin/sh", "-c", line)
+        assert "the tool" in out, err
+        assert out.count("the tool") == (3 if len(read_only) > 3 else 2)
+        assert "of the agent" not in out
 
 
 def test_without_hiding_the_account_is_as_it_is(

@@ -16,6 +16,8 @@ from fallow.tray.windows import Window, parse_window
 
 _SLOWEST = 10_000  # bytes per second; below that no result would ever arrive
 _MOST_WORDS = 200
+# Of these a job has its own; this computer's hold sockets and processes, or all there is.
+_NEVER_SHOWN = frozenset({"", "dev", "fallow", "proc", "run", "tmp", "var", "var/run", "var/tmp"})
 
 
 class Wrong(ValueError):
@@ -90,6 +92,10 @@ def _folders(value: Any) -> tuple[str, ...]:
     folders = _words(value, '["/opt/conda"]')
     if not all(each.startswith("/") for each in folders):
         raise Wrong('a list of absolute folders, for example ["/opt/conda"]')
+    for folder in folders:
+        parts = [part for part in folder.split("/") if part and part != "."]
+        if ".." in parts or "/".join(parts) in _NEVER_SHOWN or parts[0] == "proc":
+            raise Wrong(f"folders that jobs may see as a whole; {folder!r} is none of them")
     return folders
 
 

@@ -61,6 +61,7 @@ def order_of(
         status=folder / files.STATUS,
         env={**env, **extra},
         nice=settings.nice,
+        own_keys=settings.sandbox != "none",
     )
     _refuse_nul(order)
     return order

@@ -33,7 +33,8 @@ class Spawn(Struct, frozen=True):
     `cwd` is relative to the work folder of `sandbox`; `stdout` and `stderr` are appended to;
     `status` is in a folder of its own that the job cannot see and that nobody else writes to; what
     an earlier run left there is removed. `ground` is where it gets a control group, which holds it
-    to `memory` bytes where that can be done; `processors` are those it may use, empty: all.
+    to `memory` bytes where that can be done; `processors` are those it may use, empty: all. With
+    `own_keys` it has none of those that the kernel keeps for whoever starts it.
     """
 
     argv: tuple[str, ...]
@@ -47,6 +48,7 @@ class Spawn(Struct, frozen=True):
     ground: Ground = NOWHERE
     memory: int | None = None
     processors: frozenset[int] = frozenset()
+    own_keys: bool = True
 
 
 class Identity(Struct, frozen=True):
@@ -165,6 +167,7 @@ def spawn(spawn: Spawn) -> Handle:
             nice=spawn.nice,
             processors=spawn.processors,
             confined=plan.layout == "hidden" and plan.scoped,
+            own_keys=spawn.own_keys,
         )
     except OSError as error:
         raise FallowError(

@@ -142,11 +142,16 @@ class SandboxPlan(Struct, frozen=True):
             else:
                 options += ["--tmpfs", place]
         options += ["--symlink", "../tmp", "/var/tmp", "--symlink", "../run", "/var/run"]
-        for folder in self.read_only:
+        shown = [*_SYSTEM, *(os.path.realpath(each) for each in self.read_only)]
+        for folder in shown[len(_SYSTEM) :]:
             options += ["--ro-bind-try", folder, folder]
+        # In one place only, or what is covered there would be seen by the other name.
+        for name in map(os.path.normpath, self.read_only):
+            if not any(_lies_in(name, each) for each in shown):
+                options += ["--symlink", os.path.realpath(name), name]
+                shown.append(name)
         for folder in self.covered:
             real = os.path.realpath(folder)
-            shown = (*_SYSTEM, *(os.path.realpath(each) for each in self.read_only))
             if os.path.isdir(real) and any(_lies_in(real, each) for each in shown):
                 options += ["--tmpfs", real]
         return [*options, "--bind", self.work, WORK, "--remount-ro", "/"]

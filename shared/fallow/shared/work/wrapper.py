@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fallow.shared.work import landlock
+from fallow.shared.work import keyring, landlock
 from fallow.shared.work.idle_io import yield_the_disk
 
 # $1 status file, $2 nice value, $3 control group or empty; without a PID namespace $4 and $5 are
@@ -65,12 +65,13 @@ def start(
     nice: int,
     processors: frozenset[int],
     confined: bool,
+    own_keys: bool,
 ) -> "subprocess.Popen[bytes]":
     """Starts the wrapper; `words` are where stdout and stderr go on. Raises OSError.
 
     From a thread of its own, which takes on what the child must inherit: on Linux niceness,
-    processors and Landlock (`confined`) belong to the thread. That saves a preexec_fn, and with it
-    the copying of this whole process.
+    processors, keys and Landlock (`confined`) belong to the thread. That saves a preexec_fn, and
+    with it the copying of this whole process.
     """
     started: list[subprocess.Popen[bytes]] = []
     failed: list[OSError] = []
@@ -84,6 +85,8 @@ def start(
                 yield_the_disk()
             if processors:
                 _keep_to(processors)
+            if own_keys:
+                keyring.leave_keys_behind()
             if confined:
                 landlock.confine_this_thread()
             with words[0].open("ab") as stdout, words[1].open("ab") as stderr:
