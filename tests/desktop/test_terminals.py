@@ -98,6 +98,24 @@ def test_a_clock_set_back_makes_no_time_to_come(devices: Path, terminal: Termina
     assert Terminals(devices).read(set_back).last_activity == now.boot
 
 
+def test_a_clock_set_back_keeps_nobody_at_the_desk(devices: Path, terminal: Terminal) -> None:
+    """As of a computer whose clock is found to be an hour fast, soon after it started."""
+    sensor = Terminals(devices)
+    terminal.type()
+    now = SystemClock().now()
+    set_back = Moment(now.boot, now.wall - 3600)
+    assert sensor.read(set_back).last_activity == now.boot
+    assert sensor.read(set_back.plus(900)).last_activity == now.boot
+    # Somebody who types then has a time of then.
+    wall = set_back.wall + 1000
+    os.utime(terminal.path, (wall, wall))
+    assert sensor.read(set_back.plus(1001)).last_activity == now.boot + 1001
+    # And one who types while the clock is set back once more has another time to come.
+    os.utime(terminal.path, (wall + 8, wall + 8))
+    again = Moment(now.boot + 1100, wall - 3600)
+    assert sensor.read(again).last_activity == again.boot
+
+
 def test_a_place_without_terminals(tmp_path: Path) -> None:
     reading = Terminals(tmp_path).read(SystemClock().now())
     assert not reading.healthy

@@ -27,35 +27,39 @@ class Terminals:
     def __init__(self, devices: Path = Path("/dev")) -> None:
         self._devices = devices
         self._seen_at: float | None = None
+        self._accessed: dict[str, float] = {}
         self._consoles: list[str] = []
         self._list_consoles_at = 0.0
 
     def read(self, now: Moment) -> Reading:
-        accessed = self._last_access(now)
-        if accessed is None:
+        before, self._accessed = self._accessed, self._access_times(now)
+        if not self._accessed:
             why = f"there is no terminal in {self._devices}"
             return Reading(self.name, "terminal", False, why, self._seen_at)
-        boot = now.boot - (now.wall - accessed)
-        seen_at = min(boot + ROUNDED, now.boot)
-        # Never back: a terminal that is gone has been typed in all the same.
-        self._seen_at = seen_at if self._seen_at is None else max(seen_at, self._seen_at)
+        for path, accessed in self._accessed.items():
+            # A clock that was set back leaves times to come: they tell only by being other ones.
+            if accessed > now.wall and before.get(path) == accessed:
+                continue
+            seen_at = min(now.boot - (now.wall - accessed) + ROUNDED, now.boot)
+            # Never back: a terminal that is gone has been typed in all the same.
+            self._seen_at = seen_at if self._seen_at is None else max(seen_at, self._seen_at)
         return Reading(self.name, "terminal", True, "", self._seen_at)
 
     def close(self) -> None:
         pass
 
-    def _last_access(self, now: Moment) -> float | None:
-        """The youngest access time of any terminal, in wall-clock seconds."""
+    def _access_times(self, now: Moment) -> dict[str, float]:
+        """When each terminal was last typed in, in wall-clock seconds."""
         if now.boot >= self._list_consoles_at:
             self._consoles = _terminals(self._devices, "")
             self._list_consoles_at = now.boot + LIST_CONSOLES_EVERY
-        times: list[float] = []
+        times: dict[str, float] = {}
         for path in self._consoles + _terminals(self._devices, "pts/"):
             try:
-                times.append(os.stat(path).st_atime)
+                times[path] = os.stat(path).st_atime
             except OSError:
                 continue  # It was closed since it was listed.
-        return max(times, default=None)
+        return times
 
 
 def _terminals(devices: Path, folder: str) -> list[str]:
