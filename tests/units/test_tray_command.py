@@ -30,7 +30,17 @@ def test_until_a_time_of_day(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("soon",), ("until",), ("until", "25:00"), ("until", "18:30", "x"), ("0s",), ("-1h",)]
+    "words",
+    [
+        ("soon",),
+        ("30",),
+        ("18:30",),
+        ("until",),
+        ("until", "25:00"),
+        ("until", "18:30", "x"),
+        ("0s",),
+        ("-1h",),
+    ],
 )
 def test_what_is_no_length(words: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):

@@ -224,7 +224,10 @@ def _length(verb: str, words: tuple[str, ...]) -> float:
     try:
         if words[0] == "until":
             return hours.until(" ".join(words[1:]), time.time())
-        seconds = units.parse_duration("".join(words))
+        text = "".join(words)
+        if not text[-1:].isalpha():
+            raise ValueError(f"{text!r} has no unit; write it like 90s, 2h30m or 1d")
+        seconds = units.parse_duration(text)
     except ValueError as error:
         hint = f"tray {verb} 30m, or tray {verb} until 18:30"
         raise UsageError(str(error), hint=hint) from None
