@@ -232,6 +232,7 @@ def test_a_second_agent_says_who_has_this_computer(system: Computer) -> None:
     said = (system.folder / f"agent-{OTHER}.err").read_text()
     assert "already runs on this computer" in said
     assert f"process {system.agents[0].pid} of nobody" in said
+    assert "needs another folder than the default" in said
     refused = system.verb(OTHER, "join", "fallow1-AAAA")
     assert refused.returncode == 1
     assert "sudo -u nobody tray join" in refused.stderr

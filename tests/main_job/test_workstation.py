@@ -299,6 +299,7 @@ def test_a_second_agent_says_who_has_the_folder(workstation: Workstation) -> Non
     assert done.returncode == 1
     assert str(workstation.process.pid) in done.stderr
     assert "already runs" in done.stderr
+    assert f"tray status --data-dir {workstation.data_dir}" in done.stderr
 
 
 def test_no_agent(tmp_path: Path) -> None:

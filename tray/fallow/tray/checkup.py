@@ -31,21 +31,21 @@ def examine(data_dir: Path) -> list[Finding]:
     try:
         with LocalClient(data_dir) as client:
             status = client.status()
-            rules, sandbox = _rules_of(client)
+            rules, wishes = _rules_of(client)
     except (Unreachable, FallowError) as error:
-        rules, sandbox = _rules_in(data_dir / "agent.toml", data_dir)
-        found = [rules, _sandbox(sandbox), _containers(), _membership(data_dir)]
+        rules, wishes = _rules_in(data_dir / "agent.toml", data_dir)
+        found = [rules, _sandbox(wishes.sandbox), _containers(), _membership(data_dir)]
         return [*found, Finding("agent", False, str(error.title), error.hint)]
     return [
         rules,
-        _sandbox(sandbox),
+        _sandbox(wishes.sandbox),
         _containers(),
         _coordinator(status),
         Finding("agent", True, f"process {status.pid} on {status.host}"),
         *_rights(status),
         *pausing_findings(status.pausing),
         _connection(status),
-        *_sensors(status),
+        *sensor_findings(status, wishes.desk, time.time()),
     ]
 
 
@@ -65,17 +65,25 @@ def in_words(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _rules_of(client: LocalClient) -> tuple[Finding, str]:
-    """What the agent that runs goes by, which may be somebody else's; and the sandbox it wants."""
+class _Wishes(Struct, frozen=True):
+    """What of agent.toml decides whether a finding is a bad one."""
+
+    sandbox: str = "auto"
+    desk: bool = True
+
+
+def _rules_of(client: LocalClient) -> tuple[Finding, _Wishes]:
+    """What the agent that runs goes by, which may be somebody else's."""
     try:
         rules = client.ask(AskConfig())
     except FallowError as error:
-        return _wrong_rules(error), "auto"
+        return _wrong_rules(error), _Wishes()
     assert isinstance(rules, ConfigIs)
-    return Finding("configuration", True, rules.path), str(rules.values["jobs"]["sandbox"])
+    wishes = _Wishes(str(rules.values["jobs"]["sandbox"]), bool(rules.values["presence"]["desk"]))
+    return Finding("configuration", True, rules.path), wishes
 
 
-def _rules_in(file: Path, data_dir: Path) -> tuple[Finding, str]:
+def _rules_in(file: Path, data_dir: Path) -> tuple[Finding, _Wishes]:
     """What an agent would go by that was started now."""
     from fallow.tray.offering import computer
 
@@ -83,9 +91,9 @@ def _rules_in(file: Path, data_dir: Path) -> tuple[Finding, str]:
         rules = config.load(file)
         config.check_offer(rules.offer, computer(data_dir), str(file))
     except FallowError as error:
-        return _wrong_rules(error), "auto"
+        return _wrong_rules(error), _Wishes()
     text = str(file) if file.exists() else f"all defaults: there is no {file}"
-    return Finding("configuration", True, text), rules.jobs.sandbox
+    return Finding("configuration", True, text), _Wishes(rules.jobs.sandbox, rules.presence.desk)
 
 
 def _wrong_rules(error: FallowError) -> Finding:
@@ -168,11 +176,14 @@ def pausing_findings(status: PausingStatus) -> list[Finding]:
     ]
 
 
-def _sensors(status: AgentStatus) -> list[Finding]:
-    found = [
-        Finding(f"sensor {each.name}", each.healthy, sight(each, time.time()))
-        for each in status.sensors
-    ]
+def sensor_findings(status: AgentStatus, desk: bool, now: float) -> list[Finding]:
+    """Who watches the desk, and how well; where there is none, nobody has to."""
+    found = []
+    for each in status.sensors:
+        text = sight(each, now)
+        if not each.healthy and not desk:
+            text += "; not needed, as agent.toml says desk = false"
+        found.append(Finding(f"sensor {each.name}", each.healthy or not desk, text))
     blind = any(reason.kind == "blind" for reason in status.reasons)
     hint = "start the tray in your session, or say desk = false if nobody ever sits here"
     return [*found, Finding("presence", not blind, status.verdict, hint)]

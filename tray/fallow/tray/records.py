@@ -7,6 +7,7 @@ agent loses nothing that way, and after a power failure nothing that ran is beli
 import contextlib
 import logging
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -185,7 +186,8 @@ def lock(data_dir: Path) -> int:
             raise FallowError(
                 "A Fallow agent already runs on this computer",
                 f"It is process {owner} and has the folder {data_dir}.",
-                "ask it with: tray status; another folder can be named with --data-dir",
+                f"ask it with: tray status --data-dir {shlex.quote(str(data_dir))}; for an agent"
+                " of its own name another folder",
             ) from None
         raise FallowError(f"Another process has the folder {data_dir}") from None
     os.ftruncate(descriptor, 0)

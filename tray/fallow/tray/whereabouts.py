@@ -49,7 +49,8 @@ def take() -> int:
         raise FallowError(
             "Another Fallow agent already runs on this computer",
             who,
-            "ask it with: tray status; a computer needs only one, which serves everybody's tray",
+            "ask it with: tray status; a computer needs only one, which serves everybody's tray,"
+            " and one of its own needs another folder than the default: --data-dir",
         ) from None
     return descriptor
 

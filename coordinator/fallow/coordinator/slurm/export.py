@@ -37,6 +37,7 @@ from fallow.shared.units import format_size
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
+_NAME_IT = "name the folder that `coordinator export slurm` made"
 PROGRAMS = ("submit.sh", "status.sh", "cancel.sh", "upload.sh", "download.sh")
 _READ_BY_THEM = ("folder.sh", "job.sh")
 _FOLDERS = ("submitted", "runs", "logs", "tasks", "inputs")
@@ -132,22 +133,31 @@ def read_manifest(folder: Path) -> FolderManifest:
     try:
         data = (folder / MANIFEST).read_bytes()
     except OSError as error:
-        raise FallowError(
-            f"{folder} is no exported batch",
-            f"{error.strerror}: {folder / MANIFEST}",
-            "name the folder that `coordinator export slurm` made",
-        ) from None
+        raise _no_export(folder, error) from None
     try:
         found = msgspec.json.decode(data, type=FolderManifest)
     except msgspec.MsgspecError as error:
         raise FallowError(
-            f"{folder / MANIFEST} cannot be read", str(error), "was the folder copied whole?"
+            f"{folder / MANIFEST} is not what an export writes",
+            f"{error}.",
+            f"{_NAME_IT}; if it is that one, copy it again, whole",
         ) from None
     if found.schema != SCHEMA:
         raise FallowError(
             f"{folder} was exported by another version of Fallow", hint="update the older one"
         )
     return found
+
+
+def _no_export(folder: Path, error: OSError) -> FallowError:
+    if not os.path.lexists(folder):
+        hint = f"{_NAME_IT}; what ran on workstations is fetched with: coordinator pull"
+        return FallowError(f"There is no folder {folder}", hint=hint)
+    if not folder.is_dir():
+        return FallowError(f"{folder} is a file; an exported folder is needed", hint=_NAME_IT)
+    if isinstance(error, FileNotFoundError):
+        return FallowError(f"{folder} is no exported batch", f"It has no {MANIFEST}.", _NAME_IT)
+    return FallowError(f"{folder / MANIFEST} cannot be read", f"{error.strerror}.")
 
 
 class _Listing:
