@@ -3,9 +3,13 @@
 import pytest
 
 from fakes import FakeDesk
+from fallow.shared.messages import Argv, JobSpec
+from fallow.shared.runs import Declined
 from fallow.tray import core_words as words
 from fallow.tray.coverage import Cover, Desk
 from fallow.tray.presence import Reading
+
+JOB = JobSpec("ana", "sweep", "j", "ana", Argv(("true",)), 1, 1 << 30)
 
 
 @pytest.fixture
@@ -42,6 +46,22 @@ def test_a_film_pauses_and_its_end_is_the_last_activity(desk: FakeDesk) -> None:
     desk.now = desk.now.plus(31.1)
     desk.do(film(desk, "", ended))
     assert state(desk)[0] == "away"
+
+
+def test_what_somebody_has_open_stays_at_the_desk(desk: FakeDesk) -> None:
+    desk.do(film(desk, "mpv (The Third Man)", desk.now.boot))
+    desk.do(words.Seen("agent", (), False, ("blender",), 0.0))
+    said = [reason.text for reason in desk.core.verdict.reasons]
+    assert said[0] == "blender is open"
+    assert "mpv (The Third Man) asks not to be disturbed" in said
+    desk.assign(JOB)
+    told = desk.reports[-1]
+    assert isinstance(told.runs[0].state, Declined)
+    kinds = [each.kind for each in told.verdict.reasons]
+    assert kinds == ["exclusive", "input", "inhibitor"]
+    assert told.runs[0].state.text == told.verdict.why
+    for private in ("blender", "mpv", "Third Man"):
+        assert private not in repr(told)
 
 
 def test_a_film_ends_with_the_tray_that_told_of_it(desk: FakeDesk) -> None:

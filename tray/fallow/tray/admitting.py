@@ -8,6 +8,7 @@ from fallow.shared.messages import JobSpec
 from fallow.shared.runs import DeclineReason
 from fallow.shared.work.workload import Workload, memory_of
 from fallow.tray.lookout import Lookout
+from fallow.tray.reporting import for_others
 from fallow.tray.settings import Settings
 
 
@@ -20,7 +21,7 @@ def refusal(
     if settings.unable is not None:
         return "sandbox", settings.unable
     if not desk.verdict.accepts:
-        return "owner", desk.verdict.why
+        return "owner", for_others(desk.verdict).why
     if desk.wishes.finishing:
         return "owner", "the owner of this computer wants no more jobs for now"
     if job.owner in settings.resources.not_from:

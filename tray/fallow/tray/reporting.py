@@ -5,6 +5,8 @@ Not when it does (`core`, `session`) nor what it tells people (`show`).
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from fallow.shared.messages import PROTOCOL, Hello, Report, RunReport
 from fallow.shared.moments import Moment
 from fallow.shared.runs import Verdict
@@ -15,6 +17,11 @@ from fallow.shared.work.workload import Workload
 from fallow.tray.session import Open
 from fallow.tray.settings import Settings
 
+# What a person has open is shown at the desk, and is nobody else's business.
+_FOR_OTHERS = {
+    "exclusive": "a program is open that wants this computer for itself",
+    "inhibitor": "a film, a presentation or a call goes on",
+}
 _SAME_END = 15.0  # seconds; the end of "you are here" moves with every key
 
 
@@ -38,11 +45,21 @@ def report(
         link.session,
         link.seq,
         link.heard,
-        verdict,
+        for_others(verdict),
         accepting,
         tuple(each for each in known if each is not None),
         tuple(_of_run(each, now) for each in work.runs.values()),
         tuple(sorted(set(people))),
+    )
+
+
+def for_others(verdict: Verdict) -> Verdict:
+    """The same verdict in words that name no program of the person at the desk."""
+    return Verdict(
+        verdict.kind,
+        tuple(
+            replace(each, text=_FOR_OTHERS.get(each.kind, each.text)) for each in verdict.reasons
+        ),
     )
 
 
