@@ -173,7 +173,7 @@ def test_a_failed_job_is_tried_again(here: Here) -> None:
 def test_a_job_that_runs_for_too_long_fails(here: Here) -> None:
     here.write(jobs("echo begun; sleep 60", more="limits: {run_time: 1s}\n"))
     summary = here.run()
-    assert summary["not_done"][0]["why"] == "it ran for longer than `run_time` allows"
+    assert summary["not_done"][0]["why"] == "run_time: it ran for longer than its limit"
     assert here.text("j0/stdout.txt") == "begun\n"
 
 

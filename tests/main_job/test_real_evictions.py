@@ -146,6 +146,21 @@ def test_a_job_that_runs_for_too_long_has_failed_and_its_files_are_kept(group: G
     wait_until(lambda: not here.left_on_disk(), 20, "nothing to be kept")
 
 
+def test_a_job_that_holds_more_memory_than_it_asked_for_has_failed(group: Group) -> None:
+    here = group.workstation()
+    taking = "held = b'x' * (200 << 20); import time; time.sleep(600)"
+    sharing = "import os, time; held = b'x' * (40 << 20); [os.fork() for _ in range(2)]"
+    group.submit(one_job(f'echo part > distribute_save/part; python3 -c "{taking}"'))
+    group.submit(one_job(f'python3 -c "{sharing}; time.sleep(5)"', "sharing"))
+    job = group.wait_for_state("b", "failed")
+    assert (job["attempts"], job["failures"]) == (1, 1)
+    assert job["reason"] == "memory: it held more than it may"
+    assert (group.coordinator.results / "ana/b/j/part").read_text() == "part\n"
+    # Four processes of 40 MiB each that are the same pages hold 40 MiB.
+    assert group.wait_for_state("sharing", "succeeded")["failures"] == 0
+    wait_until(lambda: not here.left_on_disk(), 20, "nothing to be kept")
+
+
 def test_an_agent_that_dies_while_a_job_saves_itself_loses_nothing(group: Group) -> None:
     here = group.workstation("ws1", config(cpus=1))
     slow = COUNTS.replace('mkdir -p "$box/deep"', 'mkdir -p "$box/deep"; /bin/sleep 1')

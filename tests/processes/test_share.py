@@ -6,6 +6,7 @@ import pytest
 
 from fallow.shared.work import procfs
 from fallow.shared.work.sandbox import SandboxPlan
+from fallow.shared.work.share import OwnSessions
 from processes.started import Start, Started, marked, new_mark, script
 from waiting import wait_until
 
@@ -33,7 +34,7 @@ def test_daemons_of_a_job_yield_like_the_job(start: Start, plan: SandboxPlan) ->
     # Two of them are daemons, each in a session of its own.
     assert niceness_of_own_sessions(run, marked(mark)) == [0, 0]
 
-    run.tree.yield_processors()
+    OwnSessions().relax(*run.tree.listed())
     assert niceness_of_own_sessions(run, marked(mark)) == [15, 15]
 
 
@@ -42,16 +43,17 @@ def test_daemons_of_a_job_yield_like_the_job(start: Start, plan: SandboxPlan) ->
 def test_a_session_that_is_made_later_yields_at_the_next_look(start: Start) -> None:
     run = start("/usr/bin/nice", "-n", "15", "/bin/sh", "-c", LATE)
     wait_until(run.tree.members, 20, "the shell")
-    run.tree.yield_processors()
+    sessions = OwnSessions()
+    sessions.relax(*run.tree.listed())
     (run.work / "on").touch()
     wait_until(lambda: niceness_of_own_sessions(run, set(run.tree.members())), 20, "a session")
     assert niceness_of_own_sessions(run, set(run.tree.members())) == [0]
-    run.tree.yield_processors()
+    sessions.relax(*run.tree.listed())
     assert niceness_of_own_sessions(run, set(run.tree.members())) == [15]
 
 
 def test_nothing_is_left_to_yield_after_the_end(start: Start) -> None:
     run = start("/bin/true")
     run.ending()
-    run.tree.yield_processors()
+    OwnSessions().relax(*run.tree.listed())
     assert run.tree.members() == ()

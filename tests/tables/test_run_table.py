@@ -171,10 +171,10 @@ def test_nothing_starts_or_goes_on_while_frozen(event: str, phase: type[Phase]) 
         assert word not in cell.partition("/")[2].split("+")
 
 
-@pytest.mark.parametrize("first", ["evict", "run_time", "lost", "superseded", "kill"])
-@pytest.mark.parametrize("second", ["evict", "lost", "superseded", "kill"])
+@pytest.mark.parametrize("first", ["evict", "run_time", "memory", "lost", "superseded", "kill"])
+@pytest.mark.parametrize("second", ["evict", "memory", "lost", "superseded", "kill"])
 def test_the_stronger_reason_stays(first: str, second: str) -> None:
-    order = ["evict", "run_time", "lost", "superseded", "kill"]
+    order = ["evict", "run_time", "memory", "lost", "superseded", "kill"]
     stopping = Run(ATTEMPT, JOB, phases.Alive(PROCESS, 4990.0))
     for why in (first, second):
         step = handle(stopping, run_words.Withdrawn(why, 10.0), NOW)  # type: ignore[arg-type]
@@ -183,9 +183,9 @@ def test_the_stronger_reason_stays(first: str, second: str) -> None:
     over = handle(stopping, run_words.Ended(Exited(0)), NOW).run
     assert over is not None
     strongest = max(first, second, key=order.index)
-    if strongest == "run_time":
+    if strongest in {"run_time", "memory"}:
         # It has failed, and what it did so far is a result.
-        assert over.phase == phases.Collecting(Stopped("run_time"), 4990.0, NOW.wall)
+        assert over.phase == phases.Collecting(Stopped(strongest), 4990.0, NOW.wall)  # type: ignore[arg-type]
         return
     assert over.phase == phases.Over(Stopped(strongest), 4990.0, NOW.wall)  # type: ignore[arg-type]
 

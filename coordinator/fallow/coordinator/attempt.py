@@ -114,6 +114,7 @@ _HOW: dict[StopReason, How] = {
     "evict": "evicted",
     "lost": "lost",
     "run_time": "failed",
+    "memory": "failed",
 }
 
 
@@ -183,7 +184,7 @@ def _gone(record: AttemptRecord, event: SeenFinished, wall: float) -> Change | N
     if not event.wanted:
         return Change(_end(record, "superseded", wall), "superseded")
     match run.exit:
-        case Stopped("evict" | "run_time") if run.manifest is not None:
+        case Stopped("evict" | "run_time" | "memory") if run.manifest is not None:
             return None
         case Stopped(why):
             # Its workstation stopped it for reasons of its own.

@@ -24,7 +24,7 @@ from fallow.shared.errors import FallowError, Refused
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import ClientReply, Done, Export, ExportReply, Import, Imported
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Crashed, Finished, Stopped
+from fallow.shared.runs import Crashed, Finished, Stopped, too_much
 
 
 def answer(world: World, reply: int, caller: Caller, body: Export | Import, now: Moment) -> None:
@@ -58,7 +58,7 @@ def _check(body: Export | Import) -> None:
         return
     for each in body.attempts:
         ended = each.exit
-        if isinstance(ended, Crashed) or (isinstance(ended, Stopped) and ended.why != "run_time"):
+        if isinstance(ended, Crashed | Stopped) and not too_much(ended):
             raise Refused("The import says of an attempt that it did not end by itself")
         times = (each.started or 0.0, each.ended or 0.0, each.run_seconds)
         sound = (

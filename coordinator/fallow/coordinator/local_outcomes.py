@@ -18,7 +18,7 @@ from fallow.shared.batch import Meta
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Crashed, Exit, Exited, Stopped, exit_text
+from fallow.shared.runs import Crashed, Exit, Exited, exit_text, too_much
 from fallow.shared.work import build as builds
 from fallow.shared.work import phases
 from fallow.shared.work.phases import Run
@@ -131,11 +131,9 @@ class Outcomes:
         if deposit.outcome == "result":
             self.journal.add(Success(deposit.job, digest, str(deposit.attempt)))
             return ""
-        if isinstance(deposit.exit, Stopped) and deposit.exit.why == "run_time":
-            return "it ran for longer than `run_time` allows"
         if isinstance(deposit.exit, Crashed):
             return "its process vanished, or what it left could not be saved"
-        return exit_text(deposit.exit)
+        return too_much(deposit.exit) or exit_text(deposit.exit)
 
     def unusable(self, deposit: Deposit) -> None:
         """Nothing can be made of what it left."""

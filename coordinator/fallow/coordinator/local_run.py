@@ -40,7 +40,7 @@ from fallow.shared.ids import AttemptId
 from fallow.shared.inputs import Gathered
 from fallow.shared.jobspec import Specifications
 from fallow.shared.loop import Loop
-from fallow.shared.runs import Stopped
+from fallow.shared.runs import Stopped, too_much
 from fallow.shared.sweep import Expansion
 from fallow.shared.work import ground, machine, orders, phases, run, run_words
 from fallow.shared.work.gpus import Gpu
@@ -267,6 +267,7 @@ class LocalRun:
         if now.boot >= self._progress_at:
             self._progress_at = now.boot + _PROGRESS_EVERY
             self._bench.look_at_progress()
+            self._bench.look_at_memory(self._work.memory_asked())
         self._drain()
         self._start_jobs()
         self._drain()
@@ -338,7 +339,7 @@ class LocalRun:
         """Hand the outcome in, unless it was our own doing."""
         assert isinstance(ended.phase, phases.Spooled | phases.Over)
         exit = ended.phase.exit
-        if isinstance(exit, Stopped) and exit.why != "run_time":
+        if isinstance(exit, Stopped) and not too_much(exit):
             self._gone(attempt, None)
         else:
             self._outcomes.hand_in(attempt, ended, self._clock.now())

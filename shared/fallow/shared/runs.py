@@ -8,14 +8,15 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-StopReason = Literal["kill", "superseded", "evict", "lost", "run_time"]
-"""Why we stop an attempt; `run_time`: it ran for longer than it may."""
+StopReason = Literal["kill", "superseded", "evict", "lost", "run_time", "memory"]
+"""Why we stop an attempt; `run_time`, `memory`: it took more of that than it may."""
 _STRENGTH: dict[StopReason, int] = {
     "evict": 0,
     "run_time": 1,
-    "lost": 2,
-    "superseded": 3,
-    "kill": 4,
+    "memory": 2,
+    "lost": 3,
+    "superseded": 4,
+    "kill": 5,
 }
 
 DeclineReason = Literal["does_not_fit", "owner", "staging", "build_failed", "sandbox", "stopping"]
@@ -23,7 +24,7 @@ DeclineReason = Literal["does_not_fit", "owner", "staging", "build_failed", "san
 
 
 def stronger(one: StopReason, other: StopReason) -> StopReason:
-    """The reason that stays where there are two: kill > superseded > lost > run_time > evict."""
+    """The reason that stays of two: kill > superseded > lost > memory > run_time > evict."""
     return max(one, other, key=_STRENGTH.__getitem__)
 
 
@@ -50,6 +51,20 @@ class Crashed(Struct, frozen=True, tag="crashed"):
 
 
 Exit: TypeAlias = Exited | Signalled | Stopped | Crashed
+
+
+def too_much(exit: Exit | None) -> str:
+    """What an attempt took more of than it may, in words; "" if it was not stopped for that.
+
+    Such an attempt has failed, and its outputs are kept.
+    """
+    match exit:
+        case Stopped("run_time"):
+            return "run_time: it ran for longer than its limit"
+        case Stopped("memory"):
+            return "memory: it held more than it may"
+        case _:
+            return ""
 
 
 def exit_text(exit: Exit) -> str:

@@ -65,6 +65,7 @@ class Upkeep:
             self._look_at_memory()
             if not self._core.work.frozen:
                 self._bench.yield_processors()
+                self._bench.look_at_memory(self._core.work.memory_asked())
                 if watched and self._core.work.runs:
                     self.measure(now)
                     news = True

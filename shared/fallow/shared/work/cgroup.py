@@ -12,9 +12,8 @@ import time
 from pathlib import Path
 
 from fallow.shared.work import procfs
-from fallow.shared.work.containment import Containment, Killed, Tally
+from fallow.shared.work.containment import Containment, Killed, Listed, Tally
 from fallow.shared.work.ground import Ground, await_frozen
-from fallow.shared.work.share import OwnSessions
 from fallow.shared.work.signalling import Wrapper
 
 _MOST_PROCESSES = "16384"
@@ -86,9 +85,15 @@ class ControlGroup:
         self._inner = inner
         self._wrapper = wrapper
         self._only_job = only_job
-        self._own_sessions = OwnSessions()
         # Of a run that another agent left, it is not known.
         self._hurried = True
+
+    @property
+    def bounds_memory(self) -> bool:
+        return (self._folder / "memory.max").exists()
+
+    def listed(self) -> Listed:
+        return Listed(self._pids())
 
     def members(self) -> tuple[int, ...]:
         return self._pids() if self._only_job else self._inner.members()
@@ -118,9 +123,6 @@ class ControlGroup:
         # Empty but frozen: what the wrapper is about to start will stop on its way in.
         inhabited = _populated(self._folder) or not self._wrapper.ended()
         return inhabited and b"frozen 1" in _read(self._folder, "cgroup.events")
-
-    def yield_processors(self) -> None:
-        self._own_sessions.relax(self._pids())
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         # Frozen, none can start another that would not hear of it.

@@ -5,7 +5,8 @@ fits the same Protocol. The opposite is `processes`, which starts them and says 
 """
 
 import signal
-from typing import Protocol
+from collections.abc import Collection
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -29,6 +30,13 @@ class Killed(Struct, frozen=True):
     left: tuple[int, ...] = ()
 
 
+class Listed(NamedTuple):
+    """Numbers of processes, and the open /proc in which they count (None: this computer's)."""
+
+    pids: Collection[int]
+    proc: int | None = None
+
+
 class Containment(Protocol):
     """All processes of one attempt; `within` is the longest a call may take, in seconds."""
 
@@ -36,8 +44,15 @@ class Containment(Protocol):
     def follows_escapees_over_restart(self) -> bool:
         """Whether an agent that adopts the run still finds every process of it."""
 
+    @property
+    def bounds_memory(self) -> bool:
+        """Whether the kernel holds it to the memory that it was given."""
+
     def members(self) -> tuple[int, ...]:
         """The job's own processes; costs about 15 µs for each process of the computer."""
+
+    def listed(self) -> Listed:
+        """All its processes, what is around the job too; costs less than `members`."""
 
     def freeze(self, within: float = 5.0) -> Tally:
         """Stops all of them (SIGSTOP), newly started ones too; again on a frozen run is cheap."""
@@ -47,9 +62,6 @@ class Containment(Protocol):
 
     def frozen(self) -> bool:
         """Whether there are processes and none of them can run."""
-
-    def yield_processors(self) -> None:
-        """Takes their full share from sessions that the job has made for itself, see `share`."""
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         """Asks every process of the job to end, and thaws; returns how many it reached.

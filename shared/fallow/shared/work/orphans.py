@@ -8,8 +8,7 @@ import signal
 import time
 
 from fallow.shared.work import procfs
-from fallow.shared.work.containment import Killed, Tally
-from fallow.shared.work.share import OwnSessions
+from fallow.shared.work.containment import Killed, Listed, Tally
 from fallow.shared.work.signalling import (
     Node,
     Wrapper,
@@ -28,11 +27,14 @@ class Subreaper:
     """
 
     follows_escapees_over_restart = True
+    bounds_memory = False
 
     def __init__(self, wrapper: int, pidfd: int) -> None:
         self._wrapper = Wrapper(wrapper, pidfd)
         self._known: dict[int, int] = {}
-        self._own_sessions = OwnSessions()
+
+    def listed(self) -> Listed:
+        return Listed(self._listing())
 
     def members(self) -> tuple[int, ...]:
         return tuple(node.pid for node in self._tree() if node.depth and not node.stat.gone)
@@ -49,9 +51,6 @@ class Subreaper:
 
     def frozen(self) -> bool:
         return all_stopped(self._listing, None, self._wrapper.pid)
-
-    def yield_processors(self) -> None:
-        self._own_sessions.relax(self._listing())
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         if not self._wrapper.ended():

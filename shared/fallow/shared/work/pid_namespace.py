@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 
 from fallow.shared.work import procfs
-from fallow.shared.work.containment import Killed, Tally
-from fallow.shared.work.share import OwnSessions
+from fallow.shared.work.containment import Killed, Listed, Tally
 from fallow.shared.work.signalling import (
     PAUSE,
     Listing,
@@ -68,6 +67,7 @@ class PidNamespace:
     """
 
     follows_escapees_over_restart = True
+    bounds_memory = False
 
     def __init__(self, wrapper: int, pidfd: int, report: Path) -> None:
         self._wrapper = Wrapper(wrapper, pidfd)
@@ -75,7 +75,10 @@ class PidNamespace:
         self._first: int | None = None
         self._first_pid = 0
         self._proc: int | None = None
-        self._own_sessions = OwnSessions()
+
+    def listed(self) -> Listed:
+        inside = self._inside()
+        return Listed(tuple(self._listing(inside)()), inside)
 
     def members(self) -> tuple[int, ...]:
         nodes = below(self._roots())
@@ -99,10 +102,6 @@ class PidNamespace:
     def frozen(self) -> bool:
         inside = self._inside()
         return all_stopped(self._listing(inside), inside, self._wrapper.pid)
-
-    def yield_processors(self) -> None:
-        inside = self._inside()
-        self._own_sessions.relax(self._listing(inside)(), inside)
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         reached = 0

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Crashed, Exit, Signalled, Stopped, StopReason, stronger
+from fallow.shared.runs import Crashed, Exit, Signalled, Stopped, StopReason, stronger, too_much
 from fallow.shared.work.phases import (
     WITH_A_PROCESS,
     Aborting,
@@ -167,10 +167,11 @@ def never_ran(run: Run, event: Any, now: Moment) -> Step:
 def stopped(run: Run, event: Ended, now: Moment) -> Step:
     """An exit after our own signal is a stop, whatever its code."""
     assert isinstance(run.phase, Stopping)
-    if run.phase.why == "run_time":
+    exit = Stopped(run.phase.why)
+    if too_much(exit):
         # It has failed, and what it has done so far may say why.
-        return _collect(run, Stopped("run_time"), now)
-    over = Over(Stopped(run.phase.why), run.phase.started, now.wall)
+        return _collect(run, exit, now)
+    over = Over(exit, run.phase.started, now.wall)
     return _to(run, over, now, Kill(), Drop())
 
 

@@ -5,7 +5,8 @@ Not their files (`workbench`), nor one process tree by itself (`processes`). For
 
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Container, JobSpec
 from fallow.shared.runs import Crashed, Exit
-from fallow.shared.work import cores, files, gpus, processes, procfs, run_words
+from fallow.shared.work import cores, files, gpus, memory, processes, procfs, run_words
 from fallow.shared.work.build import is_build
 from fallow.shared.work.cores import Core
 from fallow.shared.work.gpus import Gpu
@@ -25,6 +26,7 @@ from fallow.shared.work.phases import Process
 from fallow.shared.work.processes import Handle, Identity, NeverStarted, Vanished
 from fallow.shared.work.sandbox import SandboxAbility, SandboxPlan, plan_for
 from fallow.shared.work.settings import Jobs
+from fallow.shared.work.share import OwnSessions
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class Running:
         self._gpus = gpus
         self._covered = covered
         self._handles: dict[AttemptId, Handle] = {}
+        self._own_sessions: defaultdict[AttemptId, OwnSessions] = defaultdict(OwnSessions)
         self._watched: set[AttemptId] = set()
         self._given: dict[AttemptId, tuple[str, ...]] = {}
 
@@ -141,6 +144,7 @@ class Running:
     def let_go(self, attempt: AttemptId) -> Handle | None:
         """Follow it no more; its handle is the caller's to close."""
         self._given.pop(attempt, None)
+        self._own_sessions.pop(attempt, None)
         handle = self._handles.pop(attempt, None)
         self._unwatch(attempt, handle)
         return handle
@@ -185,8 +189,18 @@ class Running:
 
     def yield_processors(self) -> None:
         """See that none of them, builds too, takes more of the processors than is left over."""
-        for handle in self._handles.values():
-            handle.containment.yield_processors()
+        for attempt, handle in self._handles.items():
+            self._own_sessions[attempt].relax(*handle.containment.listed())
+
+    def outgrown(self, most: Mapping[AttemptId, int]) -> list[AttemptId]:
+        """Which runs hold more memory than these bytes, where the kernel does not prevent it."""
+        held = {each: self._handles[each].containment for each in self.runs() if each in most}
+        return [
+            attempt
+            for attempt, containment in held.items()
+            if not containment.bounds_memory
+            and memory.exceeds(most[attempt], *containment.listed())
+        ]
 
     def _status_of(self, attempt: AttemptId) -> Path:
         return self._folder_of(attempt) / files.STATUS

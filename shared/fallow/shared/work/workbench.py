@@ -9,7 +9,7 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -225,6 +225,11 @@ class Workbench:
     def seconds(self) -> dict[AttemptId, float]:
         """Processor seconds that each run has used."""
         return self._running.seconds()
+
+    def look_at_memory(self, most: Mapping[AttemptId, int]) -> None:
+        """End the runs that hold more than these bytes, where the kernel does not prevent it."""
+        for attempt in self._running.outgrown(most):
+            self._tell(attempt, run_words.Withdrawn("memory", 0.0))
 
     def yield_processors(self) -> None:
         """See that no run or build takes more of the processors than is left over."""

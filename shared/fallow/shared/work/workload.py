@@ -174,6 +174,11 @@ class Workload:
         yield from (eviction.due(each, self.max_pause) for each in self.runs.values())
         yield from (builds.deadline(each) for each in self.builds.values())
 
+    def memory_asked(self) -> dict[AttemptId, int]:
+        """Bytes of memory that each run may hold, of those that said how much."""
+        asked = {attempt: each.job.memory for attempt, each in self.runs.items()}
+        return {attempt: size for attempt, size in asked.items() if size is not None}
+
     def job_of(self, attempt: AttemptId) -> JobSpec | None:
         """The job of a run; for a build the job that asked for it first."""
         if is_build(attempt):
