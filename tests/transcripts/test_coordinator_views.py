@@ -3,6 +3,7 @@
 import pytest
 
 from fakes import FakeCoordinator, ScriptedAgent, sweep_batch
+from fallow.coordinator.events import Caller
 from fallow.shared.messages import (
     BatchStatus,
     BuildReport,
@@ -12,11 +13,23 @@ from fallow.shared.messages import (
     Nodes,
     NodesReply,
     NodeStatus,
+    Retry,
     RunReport,
     Status,
     StatusReply,
+    Why,
+    WhyReply,
 )
-from fallow.shared.runs import Declined, Exited, Progress, Reason, Running, Signalled, Verdict
+from fallow.shared.runs import (
+    Declined,
+    Exited,
+    Progress,
+    Reason,
+    Running,
+    Signalled,
+    Stopped,
+    Verdict,
+)
 
 
 @pytest.fixture
@@ -185,6 +198,23 @@ def test_killed_and_ended(office: FakeCoordinator, desk: ScriptedAgent) -> None:
     office.ask(Kill("sweep"))
     (job,) = jobs(office)
     assert (job.state, job.reason) == ("stopping", "desk is ending it")
+    desk.finish(exit=Stopped("kill"))
+    (job,) = jobs(office)
+    assert (job.state, job.reason, job.exit) == ("killed", "killed by ana", "stopped: kill")
+
+
+def test_killed_before_it_ran(office: FakeCoordinator) -> None:
+    office.submit(sweep_batch(jobs=1))
+    office.ask(Kill("sweep"), Caller("boss", "admin"))
+    (job,) = jobs(office)
+    assert (job.state, job.reason) == ("killed", "killed by boss")
+    office.restart()
+    assert jobs(office)[0].reason == "killed by boss"
+    reply = office.ask(Why("sweep"))
+    assert isinstance(reply, WhyReply)
+    assert reply.text == "it was killed by boss"
+    office.ask(Retry("sweep"))
+    assert jobs(office)[0].state == "queued"
 
 
 def test_pages_of_jobs_and_a_single_one(office: FakeCoordinator) -> None:

@@ -16,6 +16,7 @@ from fallow.shared.messages import (
     Export,
     ExportReply,
     Failed,
+    Hold,
     Import,
     Imported,
     Kill,
@@ -88,7 +89,9 @@ def test_what_runs_here_stays_and_the_exported_never_starts(office: FakeCoordina
     assert reply.jobs == ((1, 0), (2, 0))
     assert desk.finish() == ["accepted 0#1 committed"]
     assert office.shown("sweep") == ["succeeded", "exported", "exported"]
-    office.ask(Release("sweep/j1"))
+    said = office.ask(Release("sweep/j1"))
+    assert isinstance(said, Did)
+    assert said.text.startswith("ana:sweep/j1 goes on; what a cluster does of it")
     assert desk.read() == ["assign 1#1"]
     # The cluster ran it all the same: it is this computer's now.
     assert take(office, back(1)) == Did("0 jobs of ana:sweep are back from e1")
@@ -184,3 +187,17 @@ def test_nothing_that_waits(office: FakeCoordinator) -> None:
     office.ask(Export("sweep", "e1"))
     assert isinstance(office.ask(Export("sweep", "e2")), Failed)
     assert isinstance(office.ask(Export("sweep")), Failed)
+
+
+def test_a_hold_says_that_no_cluster_hears_of_it(office: FakeCoordinator) -> None:
+    office.submit(sweep_batch(jobs=2))
+    office.ask(Export("sweep", "e1"))
+    said = office.ask(Hold("sweep"))
+    assert isinstance(said, Did)
+    assert said.text.startswith("2 jobs of ana:sweep held; what a cluster does of it")
+    assert "./cancel.sh of export e1" in said.text
+    assert take(office, back(0)) == Did("0 jobs of ana:sweep are back from e1")
+    assert office.shown("sweep") == ["held", "held"]
+    # It is no matter of a cluster any more.
+    said = office.ask(Release("sweep"))
+    assert said == Did("2 jobs of ana:sweep go on")

@@ -95,7 +95,7 @@ def _go_on(number: int) -> str:
 def _kill(
     world: World, batch: LiveBatch, job: JobRecord | None, caller: Caller, now: Moment
 ) -> str:
-    news = [each for each in _these(batch, job) if kill(world, each, now)]
+    news = [each for each in _these(batch, job) if kill(world, each, caller.name, now)]
     # A workstation may have been kept for one of them.
     world.plan_wanted = True
     if job is not None:
@@ -115,11 +115,23 @@ def _ending(world: World, told: list[JobRecord]) -> str:
     for job in told:
         now_job = world.job(job.id)
         stopping += now_job is not None and world.shown(now_job) == "stopping"
-    exports = sorted({each.state.export for each in told if type(each.state) is Exported})
-    there = f"; what runs of it on a cluster, ./cancel.sh of export {', '.join(exports)} ends"
+    exports = _exports(told)
+    there = f"; what runs of it on a cluster, ./cancel.sh of export {exports} ends"
     ending = "is being ended" if len(told) == 1 else "are being ended"
     word = "killed" if stopping < len(told) or not stopping else ending
     return word + (there if exports else "")
+
+
+def _exports(some: Iterable[JobRecord]) -> str:
+    return ", ".join(sorted({each.state.export for each in some if type(each.state) is Exported}))
+
+
+def _taken_back(exports: str) -> str:
+    """What is to be known of a cluster that has it too; "" where none has."""
+    if not exports:
+        return ""
+    ends = f"./cancel.sh of export {exports} ends it there"
+    return f"; what a cluster does of it does not count here any more: {ends}"
 
 
 def _remove(
@@ -153,7 +165,9 @@ def _hold(
     world: World, batch: LiveBatch, job: JobRecord | None, caller: Caller, now: Moment
 ) -> str:
     event = jobs.Hold(f"held by {caller.name}", "hand")
-    news = _happened(world, _these(batch, job), event, now)
+    some = _these(batch, job)
+    there = _taken_back(_exports(some))
+    news = _happened(world, some, event, now)
     world.plan_wanted = True
     ref = batch.ref(job)
     if not news:
@@ -161,15 +175,17 @@ def _hold(
     world.say(now.wall, "held", batch, job, text=f"{_count(len(news))} by {caller.name}")
     going_on = sum(type(each.state) is Active for each in news)
     if job is not None:
-        return f"{ref} {'goes on to its end, and does not start again' if going_on else 'is held'}"
+        held = "goes on to its end, and does not start again" if going_on else "is held"
+        return f"{ref} {held}{there}"
     rest = f"; {_count(going_on)} of them {_go_on(going_on)}" if going_on else ""
-    return f"{_count(len(news))} of {ref} held{rest}"
+    return f"{_count(len(news))} of {ref} held{rest}{there}"
 
 
 def _release(
     world: World, batch: LiveBatch, job: JobRecord | None, caller: Caller, now: Moment
 ) -> str:
     some = _these(batch, job)
+    there = _taken_back(_exports(some))
     if any(type(each.state) is Held and each.state.by == "build" for each in some):
         _rebuild(world, batch)
     event = jobs.Release(following.unmet(world, batch.record.after))
@@ -181,8 +197,8 @@ def _release(
         return f"{ref} is not held"
     world.say(now.wall, "released", batch, job, text=f"{_count(len(news))} by {caller.name}")
     if job is not None:
-        return f"{ref} goes on"
-    return f"{_count(len(news))} of {ref} {'goes' if len(news) == 1 else 'go'} on"
+        return f"{ref} goes on{there}"
+    return f"{_count(len(news))} of {ref} {'goes' if len(news) == 1 else 'go'} on{there}"
 
 
 # --- retry ----------------------------------------------------------------------------------------

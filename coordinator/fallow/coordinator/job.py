@@ -71,7 +71,9 @@ class Succeeded(Struct, frozen=True, gc=False):
 
 
 class Kill(Struct, frozen=True, gc=False):
-    """Its owner or an admin wants it ended."""
+    """Its owner or an admin wants it ended: `by` is the name, "" where nobody knows it."""
+
+    by: str = ""
 
 
 class Hold(Struct, frozen=True, gc=False):
@@ -213,11 +215,12 @@ def _upgrade(job: JobRecord, event: Succeeded) -> JobRecord:
 
 
 def _intend_kill(job: JobRecord, event: Kill) -> JobRecord:
-    return job if job.killed else replace(job, killed=True)
+    return job if job.killed else replace(job, killed=True, killed_by=event.by)
 
 
 def _kill(job: JobRecord, event: Kill) -> JobRecord:
-    return replace(job, killed=True, state=Done("killed", job.attempts or None))
+    done = Done("killed", job.attempts or None)
+    return replace(job, killed=True, killed_by=event.by, state=done)
 
 
 def _hold(job: JobRecord, event: Hold) -> JobRecord:
@@ -260,6 +263,7 @@ def _retry(job: JobRecord, event: Retry) -> JobRecord:
         crashes=0,
         evictions=0,
         killed=False,
+        killed_by="",
         crashed_on=(),
         hold="",
         earlier=job.attempts,

@@ -117,9 +117,9 @@ def _tell_of_the_end(world: World, batch: LiveBatch) -> None:
         world.do(Tell(message))
 
 
-def kill(world: World, job: JobRecord, now: Moment) -> bool:
+def kill(world: World, job: JobRecord, by: str, now: Moment) -> bool:
     """Save that the job is to end, and withdraw its attempts; whether this was news."""
-    new = happen_to_job(world, job, jobs.Kill(), now)
+    new = happen_to_job(world, job, jobs.Kill(by), now)
     if new is job:
         return False
     for record in world.attempts_of(new):

@@ -160,7 +160,8 @@ class BatchRecord(Struct, frozen=True, kw_only=True):
 class JobRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One job. Key: `id`. `attempts` is the highest attempt number given out so far.
 
-    `killed` is the saved intention of a kill, `hold` that of a hold: a sentence, "" for none;
+    `killed` is the saved intention of a kill, `killed_by` whose it is where that is known, `hold`
+    that of a hold: a sentence, "" for none;
     `crashed_on` the different workstations that died under it. Attempts up to the number `earlier`
     were made before it was last tried anew; no counter here counts them.
     """
@@ -176,6 +177,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, gc=False):
     crashed_on: tuple[str, ...] = ()
     hold: str = ""
     earlier: int = 0
+    killed_by: str = ""
 
 
 class AttemptRecord(Struct, frozen=True, kw_only=True, gc=False):

@@ -171,11 +171,18 @@ def _reason(
             return why
         case Waiting(batches):
             return f"waits for {', '.join(batches)}"
+        case Done("killed"):
+            return killed_text(job)
         case Done("failed") if record is not None and type(record.state) is Ended:
             return failure_text(record)
         case Active() if record is not None and world is not None:
             return live_reason(world, record, now)
     return None
+
+
+def killed_text(job: JobRecord) -> str:
+    """That it was killed, and by whom where that is known."""
+    return f"killed by {job.killed_by}" if job.killed_by else "killed"
 
 
 def failure_text(record: AttemptRecord) -> str | None:

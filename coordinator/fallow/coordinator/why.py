@@ -250,7 +250,7 @@ def _done(world: World, job: JobRecord, done: Done, whom: str) -> tuple[str, Fix
     record = shown.current_attempt(world, job)
     ended = shown.failure_text(record) if record is not None else None
     if done.outcome == "killed":
-        text = "it was killed"
+        text = f"it was {shown.killed_text(job)}"
     elif ended is not None and ended.startswith("ended"):
         text = f"it {ended}"
     else:

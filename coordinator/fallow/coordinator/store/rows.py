@@ -44,7 +44,10 @@ from fallow.shared.runs import Exit
 Row: TypeAlias = tuple[Any, ...]
 
 # The columns of the tables that are read row by row, in the order of `job` and `attempt` below.
-JOB = "batch idx name tag state attempts failures crashes evictions killed crashed_on hold earlier"
+JOB = (
+    "batch idx name tag state attempts failures crashes evictions killed crashed_on hold earlier"
+    " killed_by"
+)
 ATTEMPT = (
     "batch idx number node tag state cpus memory assigned exit manifest started ended"
     " closed run_seconds paused_seconds doubtful whole gpus disk"
@@ -97,6 +100,7 @@ def job(row: Row) -> JobRecord:
         crashed_on=names.decode(row[10]),
         hold=row[11],
         earlier=row[12],
+        killed_by=row[13],
     )
 
 
@@ -161,6 +165,7 @@ WRITES: dict[type, _Write] = {
             _encode(it.crashed_on),
             it.hold,
             it.earlier,
+            it.killed_by,
         ),
     ),
     AttemptRecord: (
