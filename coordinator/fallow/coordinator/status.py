@@ -26,7 +26,7 @@ from fallow.coordinator.world import World
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import BatchStatus, JobStateName, JobStatus, NodeStatus, RunReport
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Stopped, exit_text
+from fallow.shared.runs import exit_text, too_much
 
 _MANY = 3
 _LIVE: tuple[JobStateName, ...] = ("staging", "building", "running", "collecting", "stopping")
@@ -189,9 +189,9 @@ def failure_text(record: AttemptRecord) -> str | None:
     """How a failed attempt ended, in words."""
     if type(record.state) is Ended and record.state.text:
         return record.state.text
-    if record.exit == Stopped("run_time"):
-        return "run_time: it ran for longer than its limit"
-    return f"ended with {exit_text(record.exit)}" if record.exit is not None else None
+    if record.exit is None:
+        return None
+    return too_much(record.exit) or f"ended with {exit_text(record.exit)}"
 
 
 def live_reason(world: World, record: AttemptRecord, now: Moment) -> str | None:
