@@ -6,9 +6,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fallow.shared.errors import UsageError
+from fallow.shared.work.sandbox import SandboxAbility
 from fallow.tray import cli
+from fallow.tray.checkup import sandbox_finding
 from fallow.tray.cli import _pause_length, run
 
 
@@ -101,6 +104,18 @@ def test_doctor_knows_an_offer_that_cannot_be(
     assert "more than this computer has" in found["configuration"]["text"]
     assert run(["agent", "--data-dir", str(tmp_path)]) == 1
     assert "900TiB are offered" in capsys.readouterr().err
+
+
+def test_doctor_says_plainly_when_the_screen_is_in_reach_of_jobs() -> None:
+    hides_all = SandboxAbility("bubblewrap", program="/usr/bin/bwrap", scoped=True)
+    before_6_12 = replace(hides_all, scoped=False)
+    assert sandbox_finding(hides_all, "auto").text == "bubblewrap works; jobs run in it"
+    assert "cannot hide the screen" in sandbox_finding(before_6_12, "auto").text
+    for ability in (hides_all, before_6_12):
+        assert "see this computer's files" in sandbox_finding(ability, "none").text
+    nothing = SandboxAbility("none", "bubblewrap is not installed")
+    assert not sandbox_finding(nothing, "auto").good
+    assert sandbox_finding(nothing, "none").good
 
 
 def test_doctor_without_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

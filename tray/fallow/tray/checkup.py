@@ -5,6 +5,7 @@ Not the agent's own judgement: this only asks. Each finding stands alone.
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +16,9 @@ from fallow.tray import config
 from fallow.tray.local import AskConfig, ConfigIs, LocalClient
 from fallow.tray.membership import load_membership
 from fallow.tray.status import AgentStatus, PausingStatus, SensorStatus
+
+if TYPE_CHECKING:
+    from fallow.shared.work.sandbox import SandboxAbility
 
 
 class Finding(Struct, frozen=True):
@@ -117,10 +121,24 @@ def _coordinator(status: AgentStatus) -> Finding:
 def _sandbox(wish: str) -> Finding:
     from fallow.shared.work.sandbox import probe
 
-    ability = probe()
+    return sandbox_finding(probe(), wish)
+
+
+def sandbox_finding(ability: "SandboxAbility", wish: str) -> Finding:
+    """What jobs are kept from here, and what they are not."""
+    if ability.kind == "bubblewrap" and wish == "none":
+        text = "bubblewrap works; jobs see this computer's files, as agent.toml says"
+        return Finding("sandbox", True, text)
+    if ability.kind == "bubblewrap" and not ability.scoped:
+        return Finding(
+            "sandbox",
+            True,
+            "bubblewrap works; jobs run in it. But this system cannot hide the screen of the "
+            "agent's account from jobs that use the network: Linux 6.12 or newer can, and an agent "
+            "with an account of its own (a system unit) has no screen",
+        )
     if ability.kind == "bubblewrap":
-        how = "run in it" if wish != "none" else "see this computer's files, as agent.toml says"
-        return Finding("sandbox", True, f"bubblewrap works; jobs {how}")
+        return Finding("sandbox", True, "bubblewrap works; jobs run in it")
     if wish == "none":
         return Finding("sandbox", True, f"none, as agent.toml says ({ability.why})")
     return Finding(
