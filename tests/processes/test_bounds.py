@@ -9,6 +9,7 @@ from fallow.shared.work import cgroup
 from fallow.shared.work.ground import Ground
 from fallow.shared.work.processes import ExitStatus, Handle, Spawn, adopt, spawn, sweep
 from fallow.shared.work.sandbox import SandboxPlan
+from fallow.shared.work.signalling import Wrapper
 from processes.started import Start, marked, new_mark, stands_still
 from waiting import wait_until
 
@@ -67,6 +68,20 @@ def test_a_group_is_held_to_what_its_controllers_can(tmp_path: Path) -> None:
     cgroup.hold(tmp_path, 4096)
     held = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert held == {"memory.max": "4096", "memory.oom.group": "1", "pids.max": "16384"}
+
+
+def test_a_group_tells_that_its_memory_was_not_enough(start: Start, tmp_path: Path) -> None:
+    """Likewise; the last two lines tell of the whole computer's memory as well."""
+    run = start("/bin/sleep", "60")
+    group = cgroup.ControlGroup(
+        tmp_path, run.tree, Wrapper(run.handle.identity.pid, run.handle.pidfd), only_job=True
+    )
+    assert not group.out_of_memory()
+    events = "low 0\nhigh 0\nmax 12\noom {}\noom_kill 1\noom_group_kill 1\n"
+    (tmp_path / "memory.events").write_text(events.format(0))
+    assert not group.out_of_memory()
+    (tmp_path / "memory.events").write_text(events.format(1))
+    assert group.out_of_memory()
 
 
 def test_a_group_goes_with_its_run(start: Start, ground: Ground) -> None:

@@ -92,6 +92,10 @@ class ControlGroup:
     def bounds_memory(self) -> bool:
         return (self._folder / "memory.max").exists()
 
+    def out_of_memory(self) -> bool:
+        events = dict(line.split() for line in _read(self._folder, "memory.events").splitlines())
+        return int(events.get(b"oom", 0)) > 0
+
     def listed(self) -> Listed:
         return Listed(self._pids())
 

@@ -51,6 +51,9 @@ class Containment(Protocol):
     def members(self) -> tuple[int, ...]:
         """The job's own processes; costs about 15 µs for each process of the computer."""
 
+    def out_of_memory(self) -> bool:
+        """Whether the kernel has found that it wanted more memory than it was given."""
+
     def listed(self) -> Listed:
         """All its processes, what is around the job too; costs less than `members`."""
 

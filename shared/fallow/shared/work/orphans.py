@@ -33,6 +33,9 @@ class Subreaper:
         self._wrapper = Wrapper(wrapper, pidfd)
         self._known: dict[int, int] = {}
 
+    def out_of_memory(self) -> bool:
+        return False
+
     def listed(self) -> Listed:
         return Listed(self._listing())
 

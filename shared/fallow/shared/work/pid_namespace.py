@@ -76,6 +76,9 @@ class PidNamespace:
         self._first_pid = 0
         self._proc: int | None = None
 
+    def out_of_memory(self) -> bool:
+        return False
+
     def listed(self) -> Listed:
         inside = self._inside()
         return Listed(tuple(self._listing(inside)()), inside)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from fallow.shared.errors import FallowError
 from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Container, JobSpec
-from fallow.shared.runs import Crashed, Exit
+from fallow.shared.runs import Crashed, Exit, Signalled, Stopped
 from fallow.shared.work import cores, files, gpus, memory, processes, procfs, run_words
 from fallow.shared.work.build import is_build
 from fallow.shared.work.cores import Core
@@ -258,13 +258,18 @@ class Running:
             return
         # Kept for its containment: what is left of the tree has to be ended.
         self._unwatch(attempt, handle)
-        self._say_how(attempt, ending)
+        self._say_how(attempt, ending, out_of_memory=handle.containment.out_of_memory())
 
-    def _say_how(self, attempt: AttemptId, ending: processes.Ending) -> None:
+    def _say_how(
+        self, attempt: AttemptId, ending: processes.Ending, *, out_of_memory: bool = False
+    ) -> None:
         if isinstance(ending, NeverStarted):
             self._tell(attempt, run_words.NotSpawned("sandbox", self._last_words(attempt)))
-        else:
-            self._tell(attempt, run_words.Ended(_exit(ending)))
+            return
+        exit = _exit(ending)
+        if out_of_memory and exit == Signalled(signal.SIGKILL):
+            exit = Stopped("memory")
+        self._tell(attempt, run_words.Ended(exit))
 
     def _last_words(self, attempt: AttemptId) -> str:
         folder = self._folder_of(attempt)
