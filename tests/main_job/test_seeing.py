@@ -91,6 +91,26 @@ def test_the_stream_of_a_removed_batch_is_still_there(
     assert [line.split()[1] for line in lines] == ["submitted", "done", "killed", "removed"]
 
 
+def test_submit_follow_tells_what_it_waits_for(
+    coordinator: Coordinator, batch_file: WriteBatch, tmp_path: Path
+) -> None:
+    needs_julia = ONE.replace("batch_name: b", "batch_name: b, capabilities: [julia]")
+    following = coordinator.verbs.start("submit", batch_file(needs_julia), "--follow")
+    assert following.stderr is not None
+    assert following.stderr.readline().startswith("warning: ")
+    told = following.stderr.readline()
+    assert told == "[queued: no workstation has joined yet; what helps: coordinator why ana:b]\n"
+    with ScriptedAgent(tmp_path / "dino", coordinator.token("dino")):
+        while (told := following.stderr.readline()) == "[queued: dino has only just connected]\n":
+            pass
+        assert told == "[queued: dino has no julia]\n"
+        coordinator.verbs.ok("kill", "b")
+        out, rest = following.communicate(timeout=30)
+    assert following.returncode == 4
+    assert out.splitlines()[-1] == "ana:b: 1 killed"
+    assert rest.startswith("error: Not every job of ana:b succeeded")
+
+
 def test_logs_follow_tells_why_nothing_comes(
     coordinator: Coordinator, batch_file: WriteBatch, tmp_path: Path
 ) -> None:

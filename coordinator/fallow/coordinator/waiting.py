@@ -3,6 +3,7 @@
 Not the looking at one moment (`verbs.status`).
 """
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from fallow.shared.messages import BatchStatus, Status, StatusReply
 _FIRST, _LAST = 0.02, 1.0  # seconds between two looks: short for a short batch
 _OVER = ("succeeded", "failed", "killed")
 _QUIET = ("waiting", "queued", "exported")
+_ANY_MOMENT = "about to start"
+_SECONDS = re.compile(r"\b\d+ s\b")
 
 
 class Waited(Struct, frozen=True):
@@ -36,10 +39,12 @@ class Waited(Struct, frozen=True):
 def wait_for_batch(client: Client, ref: str, *, follow: bool, quiet: bool) -> Waited:
     """Look until every job is over, or what is not over is held."""
     followers: dict[str, Follower] = {}
+    standstill = Standstill(ref, _teller(""))
     with render.job_progress(ref, quiet or follow) as show:
         for batch in looks(client, ref, jobs=follow):
             show(batch.counts)
             if follow:
+                standstill.look(batch)
                 _follow(client, ref, batch, followers)
     return Waited(batch.state, batch.counts)
 
@@ -65,6 +70,29 @@ def all_over(batch: BatchStatus) -> bool:
 def look(client: Client, ref: str, *, jobs: bool = False) -> BatchStatus:
     """The batch at this moment; with `jobs` each of them as well."""
     return client.ask_patiently(Status(ref, jobs=jobs), StatusReply).batches[0]
+
+
+class Standstill:
+    """Tells why nothing of a batch runs: once, and again when that is another reason."""
+
+    def __init__(self, ref: str, tell: Callable[[str], None]) -> None:
+        self._ref = ref
+        self._tell = tell
+        self._told = ""
+
+    def look(self, batch: BatchStatus) -> None:
+        """The batch, with its jobs, as it is now."""
+        jobs = [job for job in batch.jobs or () if job.state not in (*_OVER, "held")]
+        if any(job.state not in _QUIET for job in jobs):
+            return
+        reasons = (f"{job.state}: {job.reason or 'a cluster has it'}" for job in jobs)
+        reason = next((each for each in reasons if not each.endswith(_ANY_MOMENT)), "")
+        # The seconds that it says are others each time.
+        kind = _SECONDS.sub("", reason)
+        if reason and kind != self._told:
+            helps = "" if self._told else f"; what helps: coordinator why {self._ref}"
+            self._told = kind
+            self._tell(reason + helps)
 
 
 def _follow(client: Client, ref: str, batch: BatchStatus, followers: dict[str, Follower]) -> None:
