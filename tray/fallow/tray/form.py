@@ -106,7 +106,7 @@ GROUPS: Final = (
             ),
             Field(
                 *("offer", "disk_reserve", "size", "Disk that stays free"),
-                "Jobs never fill the disk beyond this.",
+                "What jobs ask for has to fit beside this.",
                 offers=("5GiB", "10GiB", "50GiB"),
             ),
             Field(
