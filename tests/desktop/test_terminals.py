@@ -8,7 +8,7 @@ import pytest
 
 from fallow.shared.clock import SystemClock
 from fallow.shared.moments import Moment
-from fallow.tray.sensors.terminals import ROUNDED, Terminals
+from fallow.tray.sensors.terminals import LIST_CONSOLES_EVERY, ROUNDED, Terminals
 
 LONG = 1000.0
 
@@ -120,6 +120,38 @@ def test_a_place_without_terminals(tmp_path: Path) -> None:
     reading = Terminals(tmp_path).read(SystemClock().now())
     assert not reading.healthy
     assert "no terminal" in reading.why
+
+
+def test_of_the_consoles_the_one_with_the_keyboard_is_looked_at(tmp_path: Path) -> None:
+    now, foreground = SystemClock().now(), tmp_path / "active"
+    foreground.write_text("tty2\n")
+    for number in range(1, 4):
+        touch(tmp_path / f"tty{number}", now.wall - LONG)
+    sensor = Terminals(tmp_path, foreground)
+
+    def typed_at(later: float) -> float | None:
+        last = sensor.read(now.plus(later)).last_activity
+        return None if last is None else round(last - now.boot, 3)
+
+    assert typed_at(0) == ROUNDED - LONG
+    assert typed_at(3) == ROUNDED - LONG, "nobody typed: it says the same to the last digit"
+    touch(tmp_path / "tty2", now.wall + 6)
+    assert typed_at(6) == 6
+    touch(tmp_path / "tty2", now.wall + 7)
+    foreground.write_text("tty3\n")
+    assert typed_at(20) == 7 + ROUNDED, "what was typed before the change counts"
+    touch(tmp_path / "tty3", now.wall + 23)
+    assert typed_at(23) == 23
+    touch(tmp_path / "tty1", now.wall + 40)
+    assert typed_at(2 * LIST_CONSOLES_EVERY) == 40 + ROUNDED, "there and back between two looks"
+    foreground.unlink()
+    touch(tmp_path / "tty1", now.wall + 130)
+    assert typed_at(150) == 130 + ROUNDED, "who cannot tell looks at all"
+
+
+def touch(path: Path, accessed: float) -> None:
+    path.touch()
+    os.utime(path, (accessed, accessed))
 
 
 def test_the_terminals_of_this_computer_can_be_read() -> None:

@@ -13,7 +13,7 @@ from fallow.shared.clock import SystemClock
 from fallow.shared.moments import Moment
 from fallow.tray.sensors import proctable
 from fallow.tray.sensors.around import LOOK_EVERY, SHARE, Around
-from fallow.tray.sensors.load import Load, used
+from fallow.tray.sensors.load import Load, idle_seconds, used
 from fallow.tray.sensors.proctable import Row, Table
 from fallow.tray.sensors.programs import running
 from waiting import wait_until
@@ -101,6 +101,60 @@ def test_a_pause_in_looking_is_averaged() -> None:
     load.look(Moment(0.0, 0.0), {2: row(0)}, frozenset())
     share = load.look(Moment(600.0, 0.0), {2: row(60 * HZ)}, frozenset())
     assert share == pytest.approx(0.1)
+
+
+def test_how_busy_all_together_were() -> None:
+    idle: list[float | None] = [100.0, 130.0, 130.0, None, 140.0, 160.0]
+    load = Load(cores=4, idle=lambda: idle.pop(0))
+    busy = [load.busy(Moment(1000.0 + 10 * look, 0.0)) for look in range(6)]
+    assert busy == [1.0, 0.25, 1.0, 1.0, 1.0, 0.5], "what is not known counts as busy"
+
+
+def test_this_computer_tells_how_long_it_had_nothing_to_do() -> None:
+    before = idle_seconds()
+    assert before is not None
+    wait_until(lambda: (idle_seconds() or 0.0) > before, 60, "a moment of rest on any core")
+
+
+class Noting(Load):
+    """Notes at which looks it was shown the processes."""
+
+    def __init__(self, busy: list[float]) -> None:
+        super().__init__(window=20)
+        self._busy = busy
+        self.shown: list[float] = []
+
+    def busy(self, now: Moment) -> float:
+        return self._busy.pop(0)
+
+    def look(self, now: Moment, table: Table, ours: frozenset[int]) -> float | None:
+        self.shown.append(now.boot)
+        return super().look(now, table, ours)
+
+
+def test_nobody_is_looked_at_where_nothing_can_follow() -> None:
+    ours: set[int] = set()
+    names: list[str] = []
+    load = Noting([1.0, 0.2, 0.3, 0.2, 0.2, 0.2])
+    around = Around(lambda: ours, lambda: names, load, lambda: 0.0, limit=lambda: 0.5)
+    for look, boot in enumerate((100.0, 110.0, 120.0, 130.0, 140.0, 150.0)):
+        ours.update({1} if look == 3 else ())
+        names.extend(["cat"] if look == 5 else ())
+        ours.difference_update({1} if look == 4 else ())
+        assert around.look(Moment(boot, 0.0)).foreign_cpu < 0.5
+    # Not known, quiet, too busy, a job of ours, quiet again, a program to look for.
+    assert load.shown == [100.0, 120.0, 130.0, 150.0]
+
+
+def test_what_was_passed_over_is_part_of_the_window() -> None:
+    load = Load(window=60, cores=4)
+    load.look(Moment(0.0, 0.0), {2: row(0)}, frozenset())
+    assert load.pass_over(Moment(50.0, 0.0)) is None
+    assert load.pass_over(Moment(60.0, 0.0)) == 0.0
+    # What it used before is not known any more, and so is not taken for new.
+    load.look(Moment(70.0, 0.0), {2: row(9000 * HZ)}, frozenset())
+    share = load.look(Moment(100.0, 0.0), {2: row(9120 * HZ)}, frozenset())
+    assert share == pytest.approx(120 / (4 * 50))
 
 
 @pytest.fixture

@@ -178,6 +178,7 @@ class Agent:
             self._loop.post,
             ours=self._bench.roots,
             exclusive=lambda: self._config.presence.exclusive,
+            foreign_cpu=lambda: self._config.presence.foreign_cpu,
         )
 
     def join(self, token: str) -> None:

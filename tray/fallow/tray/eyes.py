@@ -1,7 +1,8 @@
 """The agent's own sensors, read in a thread of its own: asking them may take its time.
 
 Not the trays' sensors, which come over the local socket, and no judge. Opposite: the loop, to
-which it posts all that it sees, every time, so that it can be noticed when nothing comes.
+which it posts all that it sees: what is new at once, and what is not now and then, so that it can
+be noticed when nothing comes.
 """
 
 import logging
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 
 EVERY = 3.0
 GOING_ON_EVERY = 0.5
+# Far below `lookout.SILENT_AFTER`.
+REPEAT_EVERY = 10.0
 SOURCE = "agent"
 
 
@@ -31,12 +34,15 @@ class Eyes:
         post: Callable[[Seen | Woke], None],
         ours: Callable[[], Collection[int]] = lambda: (),
         exclusive: Callable[[], Collection[str]] = lambda: (),
+        foreign_cpu: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`ours` are processes that, with all below them, are no other program; `exclusive` names
-        the programs that want this computer for themselves. Both are asked from the thread.
+        the programs that want this computer for themselves, `foreign_cpu` is the load of others
+        from which on it counts. All are asked from the thread.
         """
         self._ours = ours
         self._exclusive = exclusive
+        self._foreign_cpu = foreign_cpu
         self._clock = clock
         self._started = started
         self.seated: frozenset[int] = frozenset()
@@ -64,14 +70,17 @@ class Eyes:
         watch = Watch(
             sensors,
             self._started,
-            around=Around(self._ours, self._exclusive).look,
+            around=Around(self._ours, self._exclusive, limit=self._foreign_cpu).look,
             told_woke=lambda: told_woke(sensors),
         )
         woke: float | None = None
+        said: Seen | None = None
+        repeat_at = 0.0
         try:
             while not self._stopping.is_set():
+                now = self._clock.now()
                 try:
-                    facts = watch.facts(self._clock.now())
+                    facts = watch.facts(now)
                 except Exception:
                     # Nothing is posted then, which the agent notices.
                     log.exception("the sensors of this computer cannot be read")
@@ -81,12 +90,13 @@ class Eyes:
                     woke = facts.woke
                     self._post(Woke())
                 self.seated = seated(sensors)
-                self._post(
-                    Seen(
-                        *(SOURCE, facts.readings, facts.on_battery),
-                        *(facts.exclusive, facts.foreign_cpu),
-                    )
+                seen = Seen(
+                    *(SOURCE, facts.readings, facts.on_battery),
+                    *(facts.exclusive, facts.foreign_cpu),
                 )
+                if seen != said or now.boot >= repeat_at:
+                    said, repeat_at = seen, now.boot + REPEAT_EVERY
+                    self._post(seen)
                 self._rest()
         finally:
             watch.close()

@@ -27,7 +27,8 @@ READ_EVERY = 3.0
 # Sensors take a moment to connect to the X server.
 READ_SOON = 0.3
 SETTLED_AFTER = 5.0
-# The agent is asked now and then, so that one which hangs is told from one with no news.
+# The agent is asked now and then, so that one which hangs is told from one with no news; and is
+# told again what it knows, which it would not believe for long.
 ASK_EVERY = 10.0
 SILENT_AFTER = 25.0
 # An agent that starts, or is started anew, is not missing.
@@ -72,6 +73,7 @@ class Line:
         self._heard = self._clock.now().boot
         self._told_at = 0.0
         self._readings: dict[str, Reading] = {}
+        self._told: dict[str, Reading] = {}
         self._sensors: tuple[Sensor, ...] = ()
         self._sensors = tuple(sensors(self.activity))
         self._watch = Watch(self._sensors, self._clock.now().boot)
@@ -116,6 +118,7 @@ class Line:
         self._tell()
 
     def _tell(self) -> bool:
+        self._told = dict(self._readings)
         return self._send(local.Activity(tuple(self._readings.values())))
 
     def _send(self, request: local.LocalRequest) -> bool:
@@ -150,9 +153,11 @@ class Line:
                 settled = now.boot - started > SETTLED_AFTER
                 next_read = now.boot + (READ_EVERY if settled else READ_SOON)
                 self._look()
-                self._tell()
+                if self._readings != self._told:
+                    self._tell()
             if now.boot >= next_ask:
                 next_ask = now.boot + ASK_EVERY
+                self._tell()
                 self._send(local.AskStatus())
                 self._say_who()
             if now.boot - self._heard > SILENT_AFTER:

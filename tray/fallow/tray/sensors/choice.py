@@ -32,7 +32,7 @@ def for_agent(
 
     sensors: list[Sensor] = [
         Guarded("logind", "session", Logind),
-        Guarded("terminals", "terminal", Terminals),
+        Terminals(),
         Guarded("logind inhibitors", "inhibitor", lambda: Inhibitors("system")),
     ]
     if evdev_input.possible():

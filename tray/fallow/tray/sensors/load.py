@@ -8,6 +8,7 @@ parent that waited for them.
 
 import os
 from collections import deque
+from collections.abc import Callable
 
 from fallow.shared.moments import Moment
 from fallow.tray.sensors.proctable import Table
@@ -17,22 +18,55 @@ WINDOW = 60.0
 NICEST = 19
 
 
+def idle_seconds() -> float | None:
+    """For how long the cores had nothing to do since the start, all added up; None if unknown."""
+    try:
+        with open("/proc/uptime", "rb", buffering=0) as file:
+            return float(file.read(64).split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 class Load:
     """The share of all cores that processes not ours have used over the last `window` seconds."""
 
-    def __init__(self, window: float = WINDOW, cores: int | None = None) -> None:
+    def __init__(
+        self,
+        window: float = WINDOW,
+        cores: int | None = None,
+        idle: Callable[[], float | None] = idle_seconds,
+    ) -> None:
         self._window = window
-        self._rate = os.sysconf("SC_CLK_TCK") * (cores or os.cpu_count() or 1)
+        self._cores = cores or os.cpu_count() or 1
+        self._rate = os.sysconf("SC_CLK_TCK") * self._cores
+        self._idle = idle
+        self._idle_until: tuple[float, float | None] = (0.0, None)
         self._before: Table = {}
         self._ours: frozenset[int] = frozenset()
         self._total = 0
         self._samples: deque[tuple[float, int]] = deque()
+
+    def busy(self, now: Moment) -> float:
+        """The share of all cores that anything used since this was asked last; 1.0 if unknown."""
+        (since, before), idle = self._idle_until, self._idle()
+        self._idle_until = (now.boot, idle)
+        if before is None or idle is None or now.boot <= since:
+            return 1.0
+        return 1.0 - (idle - before) / (self._cores * (now.boot - since))
 
     def look(self, now: Moment, table: Table, ours: frozenset[int]) -> float | None:
         """The share, 0 to 1; None until it has looked for a whole window."""
         if self._before:
             self._total += used(self._before, table, ours | self._ours)
         self._before, self._ours = table, ours
+        return self._share(now)
+
+    def pass_over(self, now: Moment) -> float | None:
+        """As `look`, when all together were so little busy that it does not count."""
+        self._before = {}
+        return self._share(now)
+
+    def _share(self, now: Moment) -> float | None:
         samples = self._samples
         samples.append((now.boot, self._total))
         while len(samples) > 2 and samples[1][0] <= now.boot - self._window:

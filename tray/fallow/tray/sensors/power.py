@@ -1,5 +1,6 @@
 """Does this computer run on its battery? A fact beside the sensors: it says nothing of people."""
 
+import os
 from pathlib import Path
 
 SUPPLIES = Path("/sys/class/power_supply")
@@ -11,7 +12,7 @@ def on_battery(supplies: Path = SUPPLIES) -> bool:
     A mouse has a battery too (scope `Device`), and a computer without any runs on the mains.
     """
     discharging = False
-    for supply in sorted(supplies.glob("*")):
+    for supply in [supplies / name for name in _list(supplies)]:
         if _word(supply / "scope") == "Device":
             continue
         match _word(supply / "type"):
@@ -21,6 +22,13 @@ def on_battery(supplies: Path = SUPPLIES) -> bool:
                 if _word(supply / "online") == "1":
                     return False
     return discharging
+
+
+def _list(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _word(path: Path) -> str:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 # Both clocks are read one after the other; a sleep is longer than what comes between.
 SHORTEST_SLEEP = 1.0
 PATIENCE = 1.0
+# Less often than the sensors: neither a battery nor other programs are somebody at the desk.
+LOOK_AROUND_EVERY = 5.0
 
 
 class Watch:
@@ -48,6 +50,7 @@ class Watch:
         self._on_battery = False
         self._around = Aside("around", around) if around is not None else None
         self._surroundings = Surroundings()
+        self._look_around_at = 0.0
         self._told_woke = told_woke
         self._asleep = asleep or slept
         self._slept = self._asleep()
@@ -110,6 +113,9 @@ class Watch:
             self._around.end()
 
     def _look_around(self, now: Moment) -> None:
+        if now.boot < self._look_around_at:
+            return
+        self._look_around_at = now.boot + LOOK_AROUND_EVERY
         try:
             self._on_battery = self._battery.ask(now, PATIENCE)
         except TimeoutError:
