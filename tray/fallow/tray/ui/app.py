@@ -3,6 +3,7 @@
 Not the icon (`tray`, imported only once all is well, because Qt is large and may abort).
 """
 
+import builtins
 import os
 from pathlib import Path
 
@@ -29,8 +30,21 @@ def main(data_dir: Path) -> int:
             session.raise_other()
             return 0
         probe.check()
+        import_qt()
         from fallow.tray.ui.tray import run
 
         return run(data_dir, session, OwnAgent(data_dir))
     finally:
         session.close()
+
+
+def import_qt() -> None:
+    """Imports Qt and leaves Python's own way of importing in its place.
+
+    PySide6 would read the source of all that is imported after it, for a switch (`__feature__`)
+    that nobody uses here, and Python would keep what was read: 4 MB.
+    """
+    pythons_own = builtins.__import__
+    from PySide6 import QtWidgets  # noqa: F401
+
+    builtins.__import__ = pythons_own

@@ -27,8 +27,9 @@ def picture(name: IconName) -> QtGui.QIcon:
 def drawn(name: IconName, size: int) -> QtGui.QImage:
     """The icon of this name as one of SIZES pixels square, on a transparent ground."""
     content = files("fallow.tray.ui").joinpath("icons", f"{name}.png").read_bytes()
-    strip = QtGui.QImage.fromData(content)
-    if strip.isNull():
+    # Not told the format, Qt would load what reads all the others: 1 MB.
+    strip = QtGui.QImage()
+    if not strip.loadFromData(content, "PNG"):
         raise ValueError(f"icon {name} cannot be drawn")
     left = sum(SIZES[: SIZES.index(size)])
     cut = strip.copy(QtCore.QRect(left, 0, size, size))
