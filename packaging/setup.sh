@@ -25,7 +25,7 @@ qt_packages="libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-r
 job_packages="bubblewrap iproute2 procps util-linux"
 # KWin is the one compositor of Debian 12 that tells of input by ext-idle-notify. A whole SLURM and
 # rsync are for what `coordinator export slurm` writes, which shellcheck reads as well.
-test_packages="kwin-wayland
+test_packages="kwin-wayland tzdata
   slurm-wlm slurm-client munge rsync shellcheck"
 programs="Xvfb openbox trayer xdotool xwininfo import dbus-daemon bwrap ip"
 

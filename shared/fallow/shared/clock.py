@@ -32,6 +32,14 @@ def slept() -> float:
     return time.clock_gettime(_BOOT_CLOCK) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
+def follow_zone() -> None:
+    """Times of day are from now on those of the zone that this computer is in.
+
+    The C library looks for it once, and computers travel with who carries them. Costs 4 µs.
+    """
+    time.tzset()
+
+
 def boot_id() -> str:
     """A word that stays the same until this computer is started anew.
 

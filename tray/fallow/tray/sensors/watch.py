@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from fallow.shared.clock import slept
+from fallow.shared.clock import follow_zone, slept
 from fallow.shared.moments import Moment
 from fallow.tray.coverage import Witness, disagreements
 from fallow.tray.presence import Facts, Pause, Reading, inhibiting
@@ -59,6 +59,7 @@ class Watch:
 
     def readings(self, now: Moment) -> tuple[Reading, ...]:
         """What each sensor says; one that raises is unhealthy, one that is contradicted says so."""
+        follow_zone()
         readings = tuple(_read(sensor, now) for sensor in self._sensors)
         doubts = self.doubts(readings, now)
         return tuple(
