@@ -4,19 +4,18 @@ It sees what a panel would see and nothing more: no process of ours is asked. Th
 `VirtualScreen.click`, which uses a real pointer on an XEmbed icon.
 """
 
-import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dbus_fast import Message, MessageType, Variant
-from dbus_fast.aio import MessageBus
+from dbus_fast import Variant
+
+from desktop.caller import PATIENCE, Caller
 
 WATCHER = ("org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher")
 ICON = "org.kde.StatusNotifierItem"
 MENU = "com.canonical.dbusmenu"
-PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,11 @@ class MenuByDBus:
     """One icon of the tray, by the order in which they appeared; calls answer within 10 s."""
 
     def __init__(self, address: str, icon: int = 0) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._bus = self._loop.run_until_complete(_connect(address))
+        self._bus = Caller(address)
         self._icon = icon
 
     def close(self) -> None:
-        self._bus.disconnect()
-        self._loop.close()
+        self._bus.close()
 
     def __enter__(self) -> "MenuByDBus":
         return self
@@ -54,7 +51,7 @@ class MenuByDBus:
 
     def icons(self) -> list[str]:
         """All icons in the tray, as `BUS NAME/OBJECT PATH`."""
-        found: list[str] = self._property(*WATCHER, WATCHER[0], "RegisteredStatusNotifierItems")
+        found: list[str] = self._bus.property(*WATCHER, WATCHER[0], "RegisteredStatusNotifierItems")
         return found
 
     def wait_for_icon(self, timeout: float = PATIENCE) -> None:
@@ -98,14 +95,14 @@ class MenuByDBus:
 
     def activate(self) -> None:
         """A left click on the icon."""
-        self._call(*self._place(), ICON, "Activate", "ii", 0, 0)
+        self._bus.call(*self._place(), ICON, "Activate", "ii", 0, 0)
 
     # -- its menu
 
     def items(self) -> tuple[Item, ...]:
         """The visible lines, separators included; the menu is told first that it will show."""
-        self._call(*self._menu(), MENU, "AboutToShow", "i", 0)
-        _, layout = self._call(*self._menu(), MENU, "GetLayout", "iias", 0, -1, [])
+        self._bus.call(*self._menu(), MENU, "AboutToShow", "i", 0)
+        _, layout = self._bus.call(*self._menu(), MENU, "GetLayout", "iias", 0, -1, [])
         return tuple(_items(layout))
 
     def labels(self, *path: str) -> list[str]:
@@ -137,7 +134,7 @@ class MenuByDBus:
 
     def _event(self, number: int, kind: str, when: int) -> None:
         menu = self._menu()
-        self._call(*menu, MENU, "Event", "isvu", number, kind, Variant("s", ""), when)
+        self._bus.call(*menu, MENU, "Event", "isvu", number, kind, Variant("s", ""), when)
 
     # -- the bus
 
@@ -149,31 +146,7 @@ class MenuByDBus:
         return self._place()[0], str(self._icon_property("Menu"))
 
     def _icon_property(self, name: str) -> Any:
-        return self._property(*self._place(), ICON, name)
-
-    def _property(self, service: str, path: str, interface: str, name: str) -> Any:
-        properties = "org.freedesktop.DBus.Properties"
-        return self._call(service, path, properties, "Get", "ss", interface, name)[0].value
-
-    def _call(
-        self, service: str, path: str, interface: str, member: str, signature: str, *body: Any
-    ) -> list[Any]:
-        message = Message(
-            destination=service,
-            path=path,
-            interface=interface,
-            member=member,
-            signature=signature,
-            body=list(body),
-        )
-        answer = self._loop.run_until_complete(asyncio.wait_for(self._bus.call(message), PATIENCE))
-        if answer.message_type is MessageType.ERROR:
-            raise RuntimeError(f"{member} of {service}: {answer.body}")
-        return answer.body
-
-
-async def _connect(address: str) -> MessageBus:
-    return await MessageBus(bus_address=address).connect()
+        return self._bus.property(*self._place(), ICON, name)
 
 
 def _items(layout: Any) -> Iterator[Item]:
