@@ -24,8 +24,9 @@ qt_packages="libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-r
   libxkbcommon0 libx11-xcb1 libegl1 libgl1 libfontconfig1 libdbus-1-3"
 job_packages="bubblewrap iproute2 procps util-linux"
 # KWin is the one compositor of Debian 12 that tells of input by ext-idle-notify. A whole SLURM and
-# rsync are for what `coordinator export slurm` writes, which shellcheck reads as well.
-test_packages="kwin-wayland tzdata
+# rsync are for what `coordinator export slurm` writes, which shellcheck reads as well. Screen readers
+# hear of windows by at-spi2-core.
+test_packages="kwin-wayland at-spi2-core tzdata
   slurm-wlm slurm-client munge rsync shellcheck"
 programs="Xvfb openbox trayer xdotool xwininfo import dbus-daemon bwrap ip"
 
