@@ -80,6 +80,11 @@ ROWS = [
     ("no more jobs", at(5000, keyboard(1.0), finishing=True), "away", "finish", None),
     ("nobody logged in", at(5000, seats(True), terminal(2000.0)), "away", None, None),
     ("no input since the start", at(1200, keyboard(None)), "present", "input", 1600.0),
+    (
+        "a tray that has seen nobody yet",
+        at(5000, keyboard(None), keyboard(1.0), watched=4900.0),
+        *("present", "input", 5500.0),
+    ),
     ("nobody since the start, for long", at(1630, keyboard(None)), "away", None, None),
     ("vacant desk, just started", at(1010, seats(True)), "settling", "settle", 1030.0),
     ("just woken", at(9000, keyboard(1.0), woke=8990.0), "settling", "settle", 9020.0),

@@ -12,6 +12,8 @@ from fakes import FakeDesk
 from fallow.shared.messages import Ack, Argv, JobSpec, Welcome
 from fallow.shared.moments import Moment
 from fallow.tray import core_words as words
+from fallow.tray.coverage import Cover
+from fallow.tray.coverage import Desk as LoggedIn
 from fallow.tray.presence import Reading
 from fallow.tray.windows import parse_window
 
@@ -88,14 +90,42 @@ def test_nobody_has_typed_since_the_agent_started() -> None:
     def unseen() -> list[str]:
         return desk.do(words.Seen("tray-1", (Reading("keys", "input", True),)), words.Expired())
 
+    began = desk.now.boot
     unseen()
     assert verdict(desk) == ("present", "input")
-    desk.now = Moment(1000.0 + 599, desk.now.wall)
+    desk.now = Moment(began + 599, desk.now.wall)
     unseen()
     assert verdict(desk) == ("present", "input"), "a fresh start is no idleness"
-    desk.now = Moment(1000.0 + 630, desk.now.wall)
+    desk.now = Moment(began + 630, desk.now.wall)
     unseen()
     assert verdict(desk) == ("away", "")
+
+
+def test_who_logs_in_at_night_is_there_before_the_first_key(desk: FakeDesk) -> None:
+    """A Wayland desktop tells its new tray nothing of the password that was typed before."""
+    seat = LoggedIn("7", "ana", 1000, "seat0")
+    logind = replace(VACANT, vacant=False, desks=(seat,))
+    fresh = Reading("idle_notify", "input", True, covers=Cover(session="7"))
+    desk.running(JOB)
+    desk.do(words.SourceGone("tray-1"), words.Seen("agent", (VACANT,)))
+    assert verdict(desk)[0] == "away"
+    desk.now = desk.now.plus(7 * HOUR)
+    assert "Freeze 1-1" in desk.do(words.Seen("agent", (logind,)))
+
+    def later(seconds: float) -> list[str]:
+        desk.now = desk.now.plus(seconds)
+        return desk.do(words.Seen("agent", (logind,)), words.Seen("tray-2", (fresh,)))
+
+    assert "Thaw 1-1" not in later(5)
+    assert verdict(desk) == ("present", "input")
+    for _ in range(24):
+        assert "Thaw 1-1" not in later(25 - 1e-3)
+    assert "Thaw 1-1" in later(1)
+    assert verdict(desk) == ("settling", "settle")
+    # A tray that dies and comes back has forgotten whom it saw.
+    desk.do(words.SourceGone("tray-2"))
+    assert "Thaw 1-1" not in later(1)
+    assert verdict(desk) == ("present", "input")
 
 
 def test_the_login_screen_at_night_is_a_free_desk() -> None:

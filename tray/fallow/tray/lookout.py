@@ -25,6 +25,7 @@ class Lookout:
         self.sources: dict[str, tuple[Reading, ...]] = {}
         self._boot_id = boot_id
         self._silent_at: dict[str, float] = {}
+        self._since: dict[str, float] = {}
         self._judged = self.facts
         self.judgement = judge(self.facts, policy, now)
 
@@ -40,6 +41,7 @@ class Lookout:
     def saw(self, source: str, readings: tuple[Reading, ...], now: Moment) -> None:
         """What the sensors of one place say now."""
         self.sources[source] = readings
+        self._since.setdefault(source, now.boot)
         self._silent_at[source] = now.boot + SILENT_AFTER
         self._recollect()
 
@@ -62,6 +64,7 @@ class Lookout:
         """One of those who see has gone, and its eyes with it."""
         self.sources.pop(source, None)
         self._silent_at.pop(source, None)
+        self._since.pop(source, None)
         self._recollect()
 
     def drop_silent(self, now: Moment, speaks: str = "") -> None:
@@ -116,4 +119,17 @@ class Lookout:
 
     def _recollect(self) -> None:
         readings = tuple(reading for each in self.sources.values() for reading in each)
-        self.facts = replace(self.facts, readings=readings, inhibitors=inhibiting(readings))
+        # Who logs in brings a tray that has seen nothing of it.
+        new = (self._since[source] for source, each in self.sources.items() if _saw_nobody(each))
+        self.facts = replace(
+            self.facts,
+            readings=readings,
+            watched=max(new, default=None),
+            inhibitors=inhibiting(readings),
+        )
+
+
+def _saw_nobody(readings: tuple[Reading, ...]) -> bool:
+    """Whether keyboard and mouse are watched here, and no input was ever seen."""
+    eyes = [each for each in readings if each.healthy and each.kind == "input"]
+    return bool(eyes) and all(each.last_activity is None for each in eyes)

@@ -52,7 +52,8 @@ class Pause(Struct, frozen=True):
 class Facts(Struct, frozen=True):
     """All that the verdict depends on. Instants are boot-clock seconds.
 
-    `started` is when the agent began to look, `woke` when the computer last woke from sleep,
+    `started` is when the agent began to look, `watched` when the last tray did that has seen no
+    input yet (None: each has seen some), `woke` when the computer last woke from sleep,
     `lent_until` the end of "use it while I am here", `ejected` when the jobs were sent elsewhere.
     `exclusive` are open programs that want the computer for themselves, `inhibitors` those that
     ask for no disturbance (a film, a call), `foreign_cpu` the share of all cores that others use.
@@ -62,6 +63,7 @@ class Facts(Struct, frozen=True):
 
     started: float
     readings: tuple[Reading, ...] = ()
+    watched: float | None = None
     pause: Pause | None = None
     on_battery: bool = False
     woke: float | None = None
@@ -189,7 +191,8 @@ class _Seen(NamedTuple):
 
 def _last_seen(facts: Facts, policy: Policy) -> _Seen | None:
     """When anybody was last seen; a desk on which no input came yet counts as used at the start."""
-    unseen = _Seen(facts.started, "input", "nobody has been seen yet since Fallow started")
+    since = max(facts.started, facts.watched or facts.started)
+    unseen = _Seen(since, "input", "nobody has been seen yet since Fallow started to look")
     seen: list[_Seen] = []
     if facts.ejected is not None:
         seen.append(_Seen(facts.ejected, "eject", "you sent the jobs elsewhere"))
