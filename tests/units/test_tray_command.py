@@ -23,6 +23,13 @@ def test_lengths_of_a_pause(words: tuple[str, ...], seconds: float | None) -> No
     assert _pause_length(words) == seconds
 
 
+def test_until_tomorrow_is_as_in_the_menu() -> None:
+    seconds = _pause_length(("until", "tomorrow"))
+    assert seconds is not None
+    assert seconds >= 4 * 3600 - 1
+    assert f"{datetime.fromtimestamp(time.time() + seconds + 0.5):%H:%M}" == "08:00"
+
+
 @pytest.mark.parametrize("text", ["00:00", "12:00", "23:59"])
 def test_until_a_time_of_day(text: str) -> None:
     seconds = _pause_length(("until", text))

@@ -114,7 +114,10 @@ def join(context: click.Context, data_dir: Path | None, token: str, discard: boo
         click.echo(f"joined as {member.name}")
 
 
-@entry.command(epilog="\b\nExamples:\n  tray pause\n  tray pause 1h\n  tray pause until 18:30")
+@entry.command(
+    epilog="\b\nExamples:\n  tray pause\n  tray pause 1h\n  tray pause until 18:30\n"
+    "  tray pause until tomorrow"
+)
 @click.argument("duration", nargs=-1)
 @_JSON
 @_verb
@@ -215,13 +218,15 @@ def _pause_length(words: tuple[str, ...]) -> float | None:
 
 
 def _length(verb: str, words: tuple[str, ...]) -> float:
-    """Seconds of `30m` or `until 18:30`; UsageError for anything else."""
+    """Seconds of `30m`, `until 18:30` or `until tomorrow`; UsageError for anything else."""
     import time
 
     from fallow.shared import units
     from fallow.tray import hours
 
     try:
+        if words == ("until", "tomorrow"):
+            return hours.until_tomorrow(time.time())
         if words[0] == "until":
             return hours.until(" ".join(words[1:]), time.time())
         text = "".join(words)
