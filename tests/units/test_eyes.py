@@ -34,7 +34,7 @@ def test_what_is_not_new_is_repeated_before_it_is_disbelieved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert 2 * REPEAT_EVERY < SILENT_AFTER
-    monkeypatch.setattr("fallow.tray.eyes.EVERY", 0.001)
+    monkeypatch.setattr("fallow.tray.eyes.SELDOM", 0.001)
     # Without a message bus nothing but terminals is seen; somebody may be typing in one of them.
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere")
     monkeypatch.setattr("fallow.tray.sensors.terminals._times_of", lambda _: {})
@@ -52,3 +52,19 @@ def test_what_is_not_new_is_repeated_before_it_is_disbelieved(
         eyes.stop()
     assert isinstance(told[0], Seen)
     assert len(set(map(repr, told))) == 1
+
+
+def test_a_job_that_begins_is_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fallow.tray.eyes.SELDOM", 1e6)
+    monkeypatch.setattr("fallow.tray.eyes.EVERY", 0.001)
+    clock, told, ours = HeldClock(), list[Seen | Woke](), set[int]()
+    eyes = Eyes(clock, clock.now().boot, told.append, ours=lambda: ours)
+    eyes.start()
+    try:
+        wait_until(lambda: told, 30, "the first look")
+        ours.add(1)
+        looks = clock.looks
+        eyes.look_soon()
+        wait_until(partial(clock.looked_at, looks + 20), 30, "one look after the other")
+    finally:
+        eyes.stop()

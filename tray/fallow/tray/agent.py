@@ -342,6 +342,8 @@ class Agent:
                     if attempt in unsaved and isinstance(order, run_words.Upload):
                         # The record still says that the outputs are in the work folder.
                         job = None
+                    if isinstance(order, run_words.Spawn) and not self._bench.roots():
+                        self._eyes.look_soon()
                     self._bench.order(attempt, order, job)
                 case words.SaveRun(run):
                     if not self._save(self._records.save_run, run):

@@ -15,6 +15,8 @@ from fallow.tray.core_words import Seen, Woke
 log = logging.getLogger(__name__)
 
 EVERY = 3.0
+# While there is no job here that would have to make way.
+SELDOM = 6.0
 GOING_ON_EVERY = 0.5
 # Far below `lookout.SILENT_AFTER`.
 REPEAT_EVERY = 10.0
@@ -22,7 +24,7 @@ SOURCE = "agent"
 
 
 class Eyes:
-    """Looks every three seconds, and at once when somebody moves; tells `post`, from its thread.
+    """Looks every few seconds, and at once when somebody moves; tells `post`, from its thread.
 
     `seated` are the users who have a session at a seat of this computer, as seen last.
     """
@@ -53,6 +55,10 @@ class Eyes:
 
     def start(self) -> None:
         self._thread.start()
+
+    def look_soon(self) -> None:
+        """A job is about to begin: look again within half a second, and more often from now on."""
+        self._moved.set()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -107,4 +113,4 @@ class Eyes:
             self._stopping.wait(GOING_ON_EVERY)
         self._moved.clear()
         if not self._stopping.is_set():
-            self._moved.wait(EVERY)
+            self._moved.wait(EVERY if self._ours() else SELDOM)
