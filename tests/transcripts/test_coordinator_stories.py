@@ -515,6 +515,35 @@ def test_a_silent_workstation_is_doubted_and_the_first_success_wins(
     assert office.on_disk == {first.job: [(1, "result")]}
 
 
+def test_a_silence_is_told_when_it_begins_and_when_it_ends(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    desk.report()
+    seen = len(office.notes("online", "offline", "verdict"))
+    for _ in range(10):
+        office.pass_time(10)
+        desk.report()
+    assert len(office.notes("online", "offline", "verdict")) == seen
+    office.pass_time(600)
+    assert office.notes("online", "offline", "verdict")[seen:] == ["offline desk no word for 15 s"]
+    desk.report()
+    desk.report()
+    assert office.notes("online", "offline", "verdict")[seen + 1 :] == [
+        "online desk after 600 s without a word",
+        "verdict desk away: ",
+    ]
+    office.pass_time(20)
+    desk.connect()
+    desk.report()
+    desk.bye("shutdown")
+    office.pass_time(100)
+    assert office.notes("online", "offline")[-3:] == [
+        "offline desk no word for 15 s",
+        "online desk host-desk",
+        "offline desk shutdown",
+    ]
+
+
 def test_a_workstation_may_fall_silent_twice(office: FakeCoordinator, desk: ScriptedAgent) -> None:
     office.submit(sweep_batch(jobs=1))
     desk.read()
@@ -533,7 +562,8 @@ def test_alarms_do_not_pile_up(office: FakeCoordinator, desk: ScriptedAgent) -> 
     desk.read()
     for _ in range(50):
         desk.finish()
-    assert len(office.core.world.alarms) == 1
+    # One for the silence of the workstation, one for that of its runs.
+    assert len(office.core.world.alarms) == 2
 
 
 def test_others_are_withdrawn_only_after_the_commit(

@@ -136,6 +136,16 @@ def test_workstations_come_and_go() -> None:
     assert use["old"].off == 100
 
 
+def test_a_silence_is_a_stretch_of_its_own() -> None:
+    stream = Stream()
+    stream.say(1, "verdict", node="dino", text="away: ")
+    stream.say(30, "offline", node="dino", text="no word for 15 s")
+    stream.say(70, "online", node="dino", text="after 55 s without a word")
+    stream.say(70, "verdict", node="dino", text="away: ")
+    spans = told(stream).stations["dino"].spans
+    assert spans == [Span("free", 1, 30), Span("off", 30, 70), Span("free", 70, 100)]
+
+
 def test_a_workstation_that_went_without_a_word_is_off_since_then() -> None:
     stream = Stream()
     for name in ("cut", "back"):

@@ -6,7 +6,7 @@ Not a timer: the shell waits for `next` and posts Expired.
 import heapq
 from typing import Literal, TypeAlias
 
-What = Literal["silence", "refile", "replan"]
+What = Literal["quiet", "silence", "refile", "replan"]
 Alarm: TypeAlias = tuple[float, What, str, int]
 """Boot-clock seconds, what to do then, and for which workstation, or which batch and job."""
 

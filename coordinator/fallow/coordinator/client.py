@@ -104,7 +104,7 @@ class Client:
             )
         return reply
 
-    def ask_patiently(self, body: ClientVerb, expected: type[R]) -> R:
+    def ask_patiently(self, body: ClientVerb, expected: type[R], timeout: float | None = None) -> R:
         """As `ask`, for what goes on anyway: a coordinator that is being restarted is waited for.
 
         Says once on stderr that it waits; Unreachable after ten minutes.
@@ -113,7 +113,7 @@ class Client:
         said = False
         while True:
             try:
-                return self.ask(body, expected)
+                return self.ask(body, expected, timeout)
             except Unreachable as error:
                 if time.monotonic() - began > _PATIENCE:
                     raise

@@ -46,7 +46,7 @@ from fallow.coordinator.lives import (
     spec_of,
     stop,
 )
-from fallow.coordinator.node import is_cluster
+from fallow.coordinator.node import QUIET_AFTER, Workstation, is_cluster
 from fallow.coordinator.records import (
     AttemptRecord,
     BuildRecord,
@@ -301,8 +301,20 @@ class Core:
                     world.plan_wanted = True
                 case "refile":
                     world.refile(JobId(whom, index), now)
+                case "quiet":
+                    self._on_quiet(world.nodes[whom], now)
                 case "silence":
                     self._on_silence(whom, now)
+
+    def _on_quiet(self, node: Workstation, now: Moment) -> None:
+        node.listening = False
+        if node.session is None:
+            return
+        if now.boot < node.heard + QUIET_AFTER:
+            self.world.listen(node)
+        else:
+            text = f"no word for {now.boot - node.heard:.0f} s"
+            self.world.say(now.wall, "offline", node=node.name, text=text)
 
     def _on_silence(self, name: str, now: Moment) -> None:
         world = self.world

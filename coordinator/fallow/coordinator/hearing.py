@@ -80,6 +80,7 @@ def _hear_hello(world: World, node: Workstation, hello: Hello, now: Moment) -> N
         seen=now.wall,
     )
     session = node.open(record, now)
+    world.listen(node)
     world.save(record)
     world.say(now.wall, "online", node=name, text=hello.host)
     world.send(ToNode(name, Welcome(session.number, REPORT_EVERY, name)))
@@ -103,7 +104,11 @@ def _hear_report(world: World, node: Workstation, report: Report, now: Moment) -
     assert session is not None
     if not node.is_online(now):
         world.plan_wanted = True
-    node.heard = now.boot
+    silent, node.heard = now.boot - node.heard, now.boot
+    if not node.listening:
+        world.listen(node)
+        world.say(now.wall, "online", node=node.name, text=f"after {silent:.0f} s without a word")
+        node.verdict = None  # which it says anew, for those who read what happened
     _hear_verdict(world, node, report, now)
     for build in report.builds:
         _hear_build(world, node, build, now)

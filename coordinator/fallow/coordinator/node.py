@@ -90,6 +90,7 @@ class Workstation:
         "heard",
         "kept_for",
         "last_batch",
+        "listening",
         "quarantined",
         "quick",
         "record",
@@ -116,7 +117,9 @@ class Workstation:
         self.kept_for: Wish | None = None  # as of the last plan
         self.quick: deque[tuple[float, JobId]] = deque(maxlen=4 * QUICK_FAILURES)
         self.quarantined: float | None = None  # boot-clock end
-        # The boot-clock second at which an alarm asks if it is silent.
+        # Whether an alarm asks if it has fallen silent: in a session, unless it is known to have.
+        self.listening = False
+        # The boot-clock second at which an alarm asks if its runs are to be given up.
         self.watched: float | None = None
 
     @property

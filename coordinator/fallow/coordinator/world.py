@@ -11,7 +11,7 @@ from fallow.coordinator.attempt import is_over
 from fallow.coordinator.events import Do, Send, Step
 from fallow.coordinator.fairshare import LIVE_WEIGHT, Usage, charge, fade
 from fallow.coordinator.live_batch import LiveBatch, group_of
-from fallow.coordinator.node import Workstation
+from fallow.coordinator.node import QUIET_AFTER, Workstation
 from fallow.coordinator.plan import Group
 from fallow.coordinator.queue import Kind
 from fallow.coordinator.records import (
@@ -324,8 +324,14 @@ class World:
             batch.queue.drop(id.index, batch.kind(id.index))
             self._file(batch, job, job.state, now)
 
+    def listen(self, node: Workstation) -> None:
+        """Look whether the workstation is silent, once it may be."""
+        if not node.listening:
+            node.listening = True
+            self.alarms.add(node.heard + QUIET_AFTER, "quiet", node.name)
+
     def watch(self, node: Workstation, boot: float) -> None:
-        """Look at this boot-clock second, or an earlier one, whether the workstation is silent."""
+        """Look at this boot-clock second, or an earlier one, whether it was silent for too long."""
         if node.watched is None or boot < node.watched:
             node.watched = boot
             self.alarms.add(boot, "silence", node.name)

@@ -14,7 +14,8 @@ from fallow.coordinator.client import Client
 from fallow.coordinator.verbs.options import coordinator_option, example, since_option
 from fallow.shared.messages import Happening, Watch, WatchReply
 
-_WAIT = 10.0  # seconds that the coordinator keeps a question for which it has no answer yet
+_WAIT = 4.0  # seconds that the coordinator keeps a question for which it has no answer yet
+_ANSWER = 6.0  # seconds after that in which a coordinator answers, if it is still the same one
 
 
 _OF_A_DESK = {
@@ -54,7 +55,7 @@ def watch(
             if once and not reply.more:
                 return
             ask = msgspec.structs.replace(ask, after=reply.next)
-            reply = client.ask_patiently(ask, WatchReply)
+            reply = client.ask_patiently(ask, WatchReply, timeout=_WAIT + _ANSWER)
 
 
 def as_line(event: Happening) -> str:
