@@ -3,6 +3,7 @@
 Not what the agent makes of them after a restart: that is the table of runs.
 """
 
+import os
 import resource
 import signal
 from pathlib import Path
@@ -14,6 +15,7 @@ from fallow.shared.ids import AttemptId
 from fallow.shared.messages import Argv, JobSpec
 from fallow.shared.work.phases import Aborting, Fetching, Placing, Run
 from fallow.tray.records import Records
+from fallow.tray.wishes import Wishes
 
 ATTEMPT = AttemptId("abcd1234", 3, 1)
 
@@ -65,3 +67,21 @@ def test_a_record_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path: Pat
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert [each.run for each in records.load_runs()] == [a_run(20_000)]
+
+
+def test_wishes_are_forced_to_disk_with_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, forced = Records(tmp_path, "boot-1"), []
+    really = os.fsync
+
+    def noted(descriptor: int) -> None:
+        really(descriptor)
+        # What there is when it is forced: the folder counts only with the new name in it.
+        forced.append((os.fstat(descriptor).st_ino, (tmp_path / "pause.json").exists()))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    records.save_wishes(Wishes(forever=True))
+    kept = (tmp_path / "pause.json").stat().st_ino
+    assert forced == [(kept, False), (tmp_path.stat().st_ino, True)]
+    assert records.load_wishes() == Wishes(forever=True)

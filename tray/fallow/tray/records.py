@@ -83,6 +83,12 @@ class Records:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._wishes)
+        # Without it the name may still mean the old wishes after a power failure.
+        folder = os.open(self._wishes.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def load_wishes(self) -> Wishes:
         """The owner's wishes; where they cannot be read, the safest: a pause until resumed."""
