@@ -226,7 +226,7 @@ _SENSORS = {
 def _sight(sensors: tuple[SensorStatus, ...]) -> str:
     healthy = sum(each.healthy for each in sensors)
     if not sensors:
-        return "Nothing tells Fallow whether you are here."
+        return "Nothing tells Fallow whether you are here"
     return f"{healthy} of {len(sensors)} sensors can tell whether you are here"
 
 

@@ -90,6 +90,8 @@ def main() -> int:
     try:
         from PySide6 import QtCore, QtGui
 
+        from fallow.tray.ui.theme import options
+
         plugins = Path(QtCore.QLibraryInfo.path(QtCore.QLibraryInfo.LibraryPath.PluginsPath))
         xcb = plugins / "platforms" / "libqxcb.so"
         # Qt itself would name the wrong library.
@@ -98,7 +100,7 @@ def main() -> int:
     except (ImportError, OSError) as error:
         print(error, file=sys.stderr)
         return NO_LIBRARY
-    app = QtGui.QGuiApplication(["fallow"])
+    app = QtGui.QGuiApplication(["fallow", *options(os.environ)])
     return 0 if app.primaryScreen() is not None else 1
 
 

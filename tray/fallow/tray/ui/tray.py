@@ -28,6 +28,7 @@ from fallow.tray.ui.notify import Notifier
 from fallow.tray.ui.one_per_session import Session
 from fallow.tray.ui.own_agent import OwnAgent
 from fallow.tray.ui.shown_menu import ShownMenu
+from fallow.tray.ui.theme import application
 
 if TYPE_CHECKING:
     from fallow.tray.ui.preferences import Preferences
@@ -262,7 +263,7 @@ def run(data_dir: Path, session: Session, agent: OwnAgent) -> int:
     """Shows the icon until somebody quits it, a signal ends it, or (1) its screen goes."""
     # Nothing here is drawn by OpenGL, whose libraries take megabytes.
     os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
-    app = QtWidgets.QApplication([sys.argv[0]])
+    app = application(os.environ, sys.argv[0])
     app.setApplicationName("fallow")
     app.setDesktopFileName("fallow-tray")
     app.setQuitOnLastWindowClosed(False)
