@@ -358,12 +358,7 @@ class Group(RuleBasedStateMachine):
         for desk in self.desks:
             assert desk.is_empty(), f"{desk.name} keeps {desk.core.work.runs} {desk.disk.runs}"
             kept = {build.batch for build, _ in desk.disk.builds.values()}
-            held = {
-                uid
-                for uid, batch in self.office.core.world.batches.items()
-                if "held" in batch.shown
-            }
-            assert kept <= held, f"{desk.name} keeps the builds of {kept}"
+            assert kept <= self.may_go_on(), f"{desk.name} keeps the builds of {kept}"
         self.group_is_sound()
         self.at_most_one_result_and_a_true_one()
         self.done_is_final()
@@ -388,14 +383,19 @@ class Group(RuleBasedStateMachine):
         waits = any(set(each.shown) & {"held", "waiting"} for each in followed)
         return OVER | {"waiting"} if waits else OVER
 
+    def may_go_on(self) -> set[str]:
+        """Batches of which something is left to do, some day."""
+        batches = self.office.core.world.batches
+        return {uid for uid, each in batches.items() if set(each.shown) & {"held", "waiting"}}
+
     def is_quiet(self) -> bool:
         batches = self.office.core.world.batches.values()
         if not all(set(batch.shown) <= self.may_stay(batch) for batch in batches):
             return False
-        held = {batch.record.uid for batch in batches if "held" in batch.shown}
+        may_go_on = self.may_go_on()
         return all(
             desk.is_empty()
-            and {build.batch for build, _ in desk.disk.builds.values()} <= held
+            and {build.batch for build, _ in desk.disk.builds.values()} <= may_go_on
             and desk.core.verdict.kind == AWAY.kind
             for desk in self.desks
         )

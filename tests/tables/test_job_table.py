@@ -216,6 +216,13 @@ def test_a_retry_counts_anew_but_never_gives_a_number_twice() -> None:
     assert (killed.state, killed.killed) == (Queued(), False)
 
 
+def test_what_was_killed_while_it_waited_waits_again_when_retried() -> None:
+    again = jobs.Retry(("mesh",))
+    never_ran = replace(make(Waiting(("mesh",))), attempts=0)
+    assert after(never_ran, jobs.Kill(), again).state == Waiting(("mesh",))
+    assert after(make(Queued()), jobs.Kill(), again).state == Queued()
+
+
 def test_what_crashed_everywhere_starts_from_nought_when_released() -> None:
     job = replace(make(Held("a, b, c all died", "crashes")), crashed_on=("a", "b", "c"))
     assert after(job, jobs.Release()).crashed_on == ()

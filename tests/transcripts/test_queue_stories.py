@@ -325,6 +325,22 @@ def test_what_follows_a_failure_is_held_with_a_sentence_and_goes_on_when_that_is
     assert office.shown("solve") == ["staging", "queued"]
 
 
+def test_what_is_killed_while_it_waits_and_tried_again_waits_again(
+    office: FakeCoordinator,
+) -> None:
+    office.submit(batch("mesh"))
+    office.submit(batch("solve", 2, after=("mesh",)))
+    office.ask(Kill("solve"))
+    office.ask(Retry("solve"))
+    assert office.shown("solve") == ["waiting", "waiting"]
+    office.ask(Kill("solve/j0"))
+    office.ask(Kill("mesh"))
+    office.ask(Retry("solve/j0"))
+    assert office.shown("solve") == ["held", "held"]
+    office.ask(Release("solve"))
+    assert office.shown("solve") == ["queued", "queued"]
+
+
 def test_a_release_starts_what_follows_a_failure_all_the_same(
     office: FakeCoordinator, desk: ScriptedAgent
 ) -> None:

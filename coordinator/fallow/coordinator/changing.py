@@ -224,7 +224,9 @@ def _retry(
         news = [each for each in some if _give_up(world, each, now)]
     else:
         wanted = [each for each in some[::-1] if _is_wanted(world, each, which)]
-        news = _happened(world, wanted, jobs.Retry(), now)
+        again = jobs.Retry(following.unmet(world, batch.record.after))
+        news = _happened(world, wanted, again, now)
+        following.look(world, batch, now)
     if body.once and (news or body.rebuild):
         batch.record = replace(batch.record, retried=body.once)
         world.save(batch.record)

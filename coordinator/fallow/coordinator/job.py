@@ -90,7 +90,9 @@ class Release(Struct, frozen=True, gc=False):
 
 
 class Retry(Struct, frozen=True, gc=False):
-    """A person wants it tried anew, as if for the first time."""
+    """A person wants it tried anew, as if for the first time; `unmet` is what it follows still."""
+
+    unmet: tuple[str, ...] = ()
 
 
 class HandOver(Struct, frozen=True, gc=False):
@@ -256,9 +258,11 @@ def _take_back(job: JobRecord, event: Release) -> JobRecord:
 
 
 def _retry(job: JobRecord, event: Retry) -> JobRecord:
+    # What never ran was killed while it waited; the rest had been let go.
+    waits = bool(event.unmet) and not job.attempts
     return replace(
         job,
-        state=Queued(),
+        state=Waiting(event.unmet) if waits else Queued(),
         failures=0,
         crashes=0,
         evictions=0,
