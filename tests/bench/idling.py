@@ -11,8 +11,8 @@ from bench.desk import desk
 from bench.group import Group, cpu_seconds, memory
 from bench.row import Row
 
-SECONDS = 20.0
-SETTLED = 5.0  # after which starting is over
+SECONDS = 60.0
+SETTLED = 10.0  # after which starting is over
 
 
 def rows() -> Iterator[Row]:

@@ -10,7 +10,7 @@ from fallow.tray.view import Menu
 
 LOOK_EVERY_MS = 1000
 # Each look is a question on the message bus; that a panel is gone is known soon enough.
-LOOK_AGAIN_MS = 3000
+LOOK_AGAIN_MS = 6000
 # A panel starts with the session, in any order.
 PATIENCE_MS = 5000
 
