@@ -1,7 +1,7 @@
 """What a workstation with nothing to do costs its owner: memory and processor time.
 
-Agent and tray share Python's and the system's libraries with each other and with the desktop: what
-counts is each one's part of them.
+Agent and tray share Python's and the system's libraries with each other and with the desktop: each
+one's part of them is one figure, and all of them counted for each the other.
 """
 
 import time
@@ -48,7 +48,7 @@ def rows() -> Iterator[Row]:
             first=most,
             aim=aim,
         )
-        yield Row(name="… counting them whole", unit="MB", values=(resident,), first=None)
+        yield Row(name="… counting them whole", unit="MB", values=(resident,), first=most)
         yield Row(
             name=f"idle {name}: processor",
             unit="%",
