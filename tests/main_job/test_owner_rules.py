@@ -80,6 +80,27 @@ def test_what_is_asked_for_with_no_coordinator_is_on_disk_when_it_is_answered(
         workstation.stop()
 
 
+def test_what_cannot_be_kept_holds_all_the_same_and_is_said(tmp_path: Path) -> None:
+    workstation = Workstation(tmp_path, "full")
+    workstation.configure(FREE_DESK)
+    workstation.start()
+    try:
+        # As good as a full disk: no file can have this name now.
+        in_the_way = workstation.data_dir / "pause.new"
+        in_the_way.mkdir()
+        asked = workstation.verb("pause", "1h")
+        assert asked.returncode == 1
+        assert "cannot be written to the disk" in asked.stderr
+        assert workstation.quick_status().reasons[0].kind == "pause"
+        in_the_way.rmdir()
+        assert workstation.verb("pause", "1h").returncode == 0
+        workstation.kill()
+        workstation.start()
+        assert workstation.quick_status().reasons[0].kind == "pause"
+    finally:
+        workstation.stop()
+
+
 def test_rules_are_changed_while_a_job_runs(
     coordinator: Coordinator, workstation: Workstation, batch_file: Callable[..., Path]
 ) -> None:

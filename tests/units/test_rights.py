@@ -49,6 +49,7 @@ class World:
             seated=lambda: {SEATED},
             step=self.steps.append,
             status=lambda: AgentStatus("idle", "online", "away"),
+            kept=lambda: True,
             file=self.file,
             check=lambda config: None,
             obey=lambda config: "Saved.",

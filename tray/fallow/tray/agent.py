@@ -152,12 +152,14 @@ class Agent:
             now=now,
         )
         self._signals = 0
+        self._wishes_kept = True
         self._asleep = slept()
         self._answers = Answers(
             agent=os.geteuid(),
             seated=lambda: self._eyes.seated,
             step=self._step,
             status=self._asked_status,
+            kept=lambda: self._wishes_kept,
             file=self._config_file,
             check=self._settings,
             obey=self._obey,
@@ -352,7 +354,7 @@ class Agent:
                     if not self._save(self._records.save_build, build):
                         unsaved.add(build_id(build.batch))
                 case words.SaveWishes(wishes):
-                    self._save(self._records.save_wishes, wishes)
+                    self._wishes_kept = self._save(self._records.save_wishes, wishes)
                 case words.HoldTraffic(held, but_checkpoints):
                     if held and not but_checkpoints:
                         self._uplink.hold(True)

@@ -46,8 +46,9 @@ _MOST_KEYS = 20
 class Answers:
     """Answers each request of a visitor.
 
-    `check` raises FallowError for rules that cannot be, `obey` follows new ones and returns what
-    there is to say about that; `seated` are the users with a session at a seat of this computer.
+    `kept` says whether the last wish is on disk. `check` raises FallowError for rules that cannot
+    be, `obey` follows new ones and returns what there is to say about that; `seated` are the users
+    with a session at a seat of this computer.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Answers:
         seated: Callable[[], Collection[int]],
         step: Callable[[words.Event], None],
         status: Callable[[], AgentStatus],
+        kept: Callable[[], bool],
         file: Path,
         check: Callable[[Config], object],
         obey: Callable[[Config], str],
@@ -66,6 +68,7 @@ class Answers:
         self._seated = seated
         self._step = step
         self._status = status
+        self._kept = kept
         self._file = file
         self._check = check
         self._obey = obey
@@ -122,7 +125,14 @@ class Answers:
             case PauseFor() | Resume() | LendFor() | Eject() | Finish():
                 if not self.may_change(visitor.person):
                     raise rights.refuse_change()
-                return self._wished(request)
+                done = self._wished(request)
+                if not self._kept():
+                    raise FallowError(
+                        "It is so now, but only until Fallow or this computer is started anew",
+                        "What you asked for cannot be written to the disk.",
+                        "make room on the disk, then ask again",
+                    )
+                return done
 
     def _wished(self, request: PauseFor | Resume | LendFor | Eject | Finish) -> Done:
         match request:
