@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from fakes import FakeCoordinator, ScriptedAgent, sweep_batch
-from fallow.coordinator.events import Caller, Change, ClientAsked
+from fallow.coordinator.events import Caller, Change, ClientAsked, Tell
 from fallow.coordinator.records import Done, Held, Queued, Waiting
 from fallow.shared.batch import Batch, OnFailure, OnLost, Resources
 from fallow.shared.messages import (
@@ -323,6 +323,31 @@ def test_what_follows_a_failure_is_held_with_a_sentence_and_goes_on_when_that_is
     desk.read()
     desk.finish()
     assert office.shown("solve") == ["staging", "queued"]
+
+
+def test_people_are_told_once_that_nothing_goes_on(
+    office: FakeCoordinator, desk: ScriptedAgent
+) -> None:
+    def told() -> list[str]:
+        found = [each.message for each in office.done if isinstance(each, Tell)]
+        return [each.title for each in found]
+
+    office.submit(batch("mesh", 2))
+    office.submit(replace(batch("solve", 2, after=("mesh",)), notify=("desktop",)))
+    desk.read()
+    desk.finish(Exited(1))
+    desk.finish()
+    assert office.shown("solve") == ["held", "held"]
+    assert told() == ["ana:solve is held"]
+    # By hand: whoever does that knows.
+    office.ask(Release("solve/j0"))
+    desk.read()
+    office.ask(Hold("solve/j1"))
+    desk.finish()
+    assert office.shown("solve") == ["succeeded", "held"]
+    assert told() == ["ana:solve is held"]
+    office.ask(Kill("solve/j1"))
+    assert told() == ["ana:solve is held", "ana:solve has ended"]
 
 
 def test_what_is_killed_while_it_waits_and_tried_again_waits_again(

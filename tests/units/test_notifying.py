@@ -213,6 +213,18 @@ def test_meta_matrix_is_one_more_entry_and_never_stops_a_batch() -> None:
     assert "@ana:hs will not be told" in warning
 
 
+def test_the_words_when_it_is_held() -> None:
+    why = "dino could not build it"
+    counts = {"succeeded": 1, "held": 2}
+    (message,) = telling.messages("ana", "b", "ana", batch("desktop"), "held", counts, why)
+    assert message.title == "ana:b is held"
+    assert message.text == (
+        "Because dino could not build it. Of 3 jobs: 1 succeeded, 2 held."
+        " What helps: coordinator why ana:b"
+    )
+    assert (message.content["event"], message.content["state"]) == ("batch_held", "held")
+
+
 @pytest.mark.parametrize(
     ("counts", "text"),
     [

@@ -44,8 +44,16 @@ class LiveBatch:
     @property
     def ended(self) -> bool:
         """Whether every job is done."""
-        done = sum(self.tally.get(each, 0) for each in ("succeeded", "failed", "killed"))
-        return done == len(self.jobs)
+        return self._done() == len(self.jobs)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing of it goes on until a person says so: what is not done is held."""
+        held = self.tally.get("held", 0)
+        return held > 0 and self._done() + held == len(self.jobs)
+
+    def _done(self) -> int:
+        return sum(self.tally.get(each, 0) for each in ("succeeded", "failed", "killed"))
 
     def kind(self, index: int) -> Kind:
         """The job's kind as long as it avoids nobody."""

@@ -94,7 +94,7 @@ def happen_to_job(world: World, job: JobRecord, event: jobs.Event, now: Moment) 
     if new is None or new is job:
         return job
     batch = world.batches[job.id.batch]
-    had_ended = batch.ended
+    had_ended, was_held = batch.ended, batch.is_held
     world.put_job(job, new, now)
     if new.state != job.state:
         if type(new.state) is Done:
@@ -104,15 +104,22 @@ def happen_to_job(world: World, job: JobRecord, event: jobs.Event, now: Moment) 
             # A hold by hand has been told of already, for all its jobs at once.
             world.say(now.wall, "held", batch, new, text=new.state.why)
     if batch.ended and not had_ended:
-        _tell_of_the_end(world, batch)
+        _tell_people(world, batch)
+    if batch.is_held and not was_held:
+        # Who holds a batch by hand knows.
+        states = (each.state for each in batch.jobs)
+        why = (each.why for each in states if type(each) is Held and each.by != "hand")
+        if held := next(why, ""):
+            _tell_people(world, batch, held)
     return new
 
 
-def _tell_of_the_end(world: World, batch: LiveBatch) -> None:
+def _tell_people(world: World, batch: LiveBatch, held: str = "") -> None:
     record = batch.record
     counts = {str(word): count for word, count in batch.tally.items()}
+    state = batch_state(batch)
     for message in telling.messages(
-        record.namespace, record.name, record.owner, record.batch, batch_state(batch), counts
+        record.namespace, record.name, record.owner, record.batch, state, counts, held
     ):
         world.do(Tell(message))
 

@@ -1,4 +1,4 @@
-"""Whom a batch's end is told, and in which words: off unless its submitter asks for it.
+"""Whom a batch's end or standstill is told, in which words: off unless its submitter asks for it.
 
 Not the sending (`couriers`) nor the keeping (`notifying`). Pure: what this coordinator can send is
 a value, `Ways`; the opposite is `fallow.shared.terms`, which reads the same words in a batch file.
@@ -106,21 +106,30 @@ def said(target: str) -> str:
 
 
 def messages(
-    namespace: str, name: str, owner: str, batch: Batch, state: str, counts: dict[str, int]
+    namespace: str,
+    name: str,
+    owner: str,
+    batch: Batch,
+    state: str,
+    counts: dict[str, int],
+    held: str = "",
 ) -> Iterable[Message]:
-    """What to say now that the batch has ended."""
+    """What to say now that the batch has ended, or that none of it goes on: `held` says why."""
     ref = f"{namespace}:{name}"
     told = {state: number for state, number in counts.items() if number}
     words = ", ".join(f"{number} {state}" for state, number in told.items())
     jobs = sum(told.values())
-    title = f"{ref} has ended"
-    if told.get("succeeded", 0) == jobs:
+    title = f"{ref} is held" if held else f"{ref} has ended"
+    if held:
+        some = f" Of {jobs} jobs: {words}." if jobs > 1 else ""
+        text = f"Because {held}.{some} What helps: coordinator why {ref}"
+    elif told.get("succeeded", 0) == jobs:
         text = "Its job succeeded." if jobs == 1 else f"All {jobs} jobs succeeded."
     else:
         text = f"Of {jobs} jobs: {words}."
     content = {
         "schema": 1,
-        "event": "batch_ended",
+        "event": "batch_held" if held else "batch_ended",
         "namespace": namespace,
         "batch": name,
         "owner": owner,
