@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from fallow.shared.moments import Moment
 from fallow.shared.runs import Progress, Reason
-from fallow.tray.overview import DAY
+from fallow.tray.overview import DAY, DayShown
 from fallow.tray.status import AgentStatus, RunStatus, SensorStatus, Span
 from fallow.tray.ui.day import DayPicture
 from fallow.tray.ui.run_rows import RunRows
@@ -278,6 +278,18 @@ def test_the_last_day_is_said_too(qtbot: QtBot) -> None:
     )
     none = window_of(qtbot, IDLE)
     assert not none.findChildren(DayPicture)[0].isVisibleTo(none)
+
+
+@pytest.mark.parametrize(("share", "written"), [(0.5, True), (0.95, False)])
+def test_an_hour_is_not_written_into_the_present(qtbot: QtBot, share: float, written: bool) -> None:
+    pictures = []
+    for words in ("18:00", ""):
+        day = DayPicture()
+        qtbot.addWidget(day)
+        day.show_day(DayShown((), ((share, words),), "a day"))
+        day.resize(400, day.sizeHint().height())
+        pictures.append(day.grab().toImage())
+    assert (pictures[0] != pictures[1]) == written
 
 
 @pytest.mark.parametrize("ground", ["#ffffff", "#1b1e20"])

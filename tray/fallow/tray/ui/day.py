@@ -78,13 +78,16 @@ class DayPicture(QtWidgets.QWidget):
 
     def _hours(self, painter: QtGui.QPainter, strip: QtCore.QRectF, line: int) -> None:
         top = strip.bottom() + 4
+        width = self.fontMetrics().horizontalAdvance
+        now = "now"
+        end = strip.right() - width(now)
+        painter.drawText(QtCore.QPointF(end, top + line * 0.8), now)
         for share, words in self._day.marks:
             x = strip.left() + share * strip.width()
             painter.drawLine(QtCore.QPointF(x, strip.bottom()), QtCore.QPointF(x, top))
-            painter.drawText(QtCore.QPointF(x + 3, top + line * 0.8), words)
-        now = "now"
-        wide = self.fontMetrics().horizontalAdvance(now)
-        painter.drawText(QtCore.QPointF(strip.right() - wide, top + line * 0.8), now)
+            # An hour that has just passed would be written into the "now".
+            if x + 3 + width(f"{words} ") <= end:
+                painter.drawText(QtCore.QPointF(x + 3, top + line * 0.8), words)
 
     def _legend(self, painter: QtGui.QPainter, top: float, line: int, ink: QtGui.QColor) -> None:
         x = 0.5
