@@ -154,7 +154,7 @@ def test_what_was_passed_over_is_part_of_the_window() -> None:
     # What it used before is not known any more, and so is not taken for new.
     load.look(Moment(70.0, 0.0), {2: row(9000 * HZ)}, frozenset())
     share = load.look(Moment(100.0, 0.0), {2: row(9120 * HZ)}, frozenset())
-    assert share == pytest.approx(120 / (4 * 50))
+    assert share == pytest.approx(120 / (4 * 100))
 
 
 @pytest.fixture
