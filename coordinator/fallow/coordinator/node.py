@@ -15,7 +15,7 @@ from fallow.shared.messages import Report, RunReport
 from fallow.shared.moments import Moment
 from fallow.shared.runs import Reason, RunState, Verdict
 
-REPORT_EVERY = 3.0
+REPORT_EVERY = 5.0
 """Seconds between Reports where nothing changes."""
 QUIET_AFTER = 15.0
 """After so many seconds without a Report, a workstation counts as offline for new work."""
