@@ -360,8 +360,10 @@ def test_what_is_killed_while_it_waits_and_tried_again_waits_again(
     assert office.shown("solve") == ["waiting", "waiting"]
     office.ask(Kill("solve/j0"))
     office.ask(Kill("mesh"))
-    office.ask(Retry("solve/j0"))
+    said = office.ask(Retry("solve/j0"))
     assert office.shown("solve") == ["held", "held"]
+    assert isinstance(said, Did)
+    assert said.text.startswith("ana:solve/j0 is tried again; 1 held, since ana:mesh, which it")
     office.ask(Release("solve"))
     assert office.shown("solve") == ["queued", "queued"]
 

@@ -234,13 +234,21 @@ def _retry(
         world.plan_wanted = True
         text = f"{_count(len(news))} by {caller.name}"
         world.say(now.wall, "retried", batch, job, text=text)
-    if news and job is not None:
-        return f"{ref} is tried again"
     if news:
-        return f"{_count(len(news))} of {ref} {'is' if len(news) == 1 else 'are'} tried again"
+        what = ref if job is not None else f"{_count(len(news))} of {ref}"
+        verb = "is" if len(news) == 1 else "are"
+        return f"{what} {verb} tried again{_held_again(world, batch, news)}"
     if body.rebuild:
         return f"{ref} is built anew wherever it runs"
     raise Refused(f"There is nothing of {ref} to try again", *_nothing_to_retry(world, batch, job))
+
+
+def _held_again(world: World, batch: LiveBatch, news: list[JobRecord]) -> str:
+    """What is to be known when what these follow cannot succeed any more; "" while it can."""
+    held = sum(world.shown(batch.jobs[each.id.index]) == "held" for each in news)
+    if not held or batch.stand is None or batch.stand[0] is None:
+        return ""
+    return f"; {held} held, since {batch.stand[0]}: coordinator release {batch.ref()}"
 
 
 def _is_wanted(world: World, job: JobRecord, which: str) -> bool:
