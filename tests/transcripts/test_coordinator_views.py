@@ -7,6 +7,7 @@ from fallow.coordinator.events import Caller
 from fallow.shared.messages import (
     BatchStatus,
     BuildReport,
+    Drain,
     Failed,
     JobStatus,
     Kill,
@@ -201,6 +202,15 @@ def test_killed_and_ended(office: FakeCoordinator, desk: ScriptedAgent) -> None:
     desk.finish(exit=Stopped("kill"))
     (job,) = jobs(office)
     assert (job.state, job.reason, job.exit) == ("killed", "killed by ana", "stopped: kill")
+
+
+def test_sent_elsewhere(office: FakeCoordinator, desk: ScriptedAgent) -> None:
+    office.submit(sweep_batch(jobs=1))
+    desk.read()
+    desk.run(Running())
+    office.ask(Drain("desk", now=True), Caller("boss", "admin"))
+    (job,) = jobs(office)
+    assert (job.state, job.reason) == ("stopping", "it leaves desk, to go on elsewhere")
 
 
 def test_killed_before_it_ran(office: FakeCoordinator) -> None:

@@ -202,7 +202,10 @@ def live_reason(world: World, record: AttemptRecord, now: Moment) -> str | None:
             return f"no word from {node.name} yet; what runs there goes on"
         return f"no word from {node.name} for {now.boot - node.heard:.0f} s; what runs goes on"
     if type(record.state) is Stopping:
-        return f"{node.name} is ending it"
+        leaves = record.state.why == "evict"
+        return (
+            f"it leaves {node.name}, to go on elsewhere" if leaves else f"{node.name} is ending it"
+        )
     if type(record.state) is Collecting:
         return f"its results come from {node.name}"
     verdict = node.verdict
