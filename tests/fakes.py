@@ -485,13 +485,14 @@ class FakeDesk:
         unable: str | None = None,
         max_pause: float | None = None,
         gpus: int = 0,
+        disk: int = 0,
     ) -> None:
         self.now = Moment(1000.0, 1_000_000.0)
         self.settings = Settings(
             host="desk",
             boot_id="boot-1",
             version="0",
-            resources=Offer(cpus, 8 * GIB, gpus=gpus),
+            resources=Offer(cpus, 8 * GIB, gpus=gpus, disk=disk),
             policy=Policy(idle_after=600.0, settle=30.0),
             in_place=in_place,
             unable=unable,

@@ -161,6 +161,19 @@ def test_a_job_that_holds_more_memory_than_it_asked_for_has_failed(group: Group)
     wait_until(lambda: not here.left_on_disk(), 20, "nothing to be kept")
 
 
+def test_a_job_that_fills_the_disk_has_failed_and_gives_it_back(group: Group) -> None:
+    free = machine.free_disk(group.coordinator.folder)
+    offer = config(cpus=2).replace('disk_reserve = "0"', f'disk_reserve = "{free - (500 << 20)}"')
+    here = group.workstation("ws1", offer)
+    group.submit(one_job("echo modest; sleep 600", "modest"))
+    group.submit(one_job("fallocate -l 1100M big; sleep 600"))
+    job = group.wait_for_state("b", "failed")
+    assert (job["attempts"], job["failures"], job["evictions"]) == (1, 1, 0)
+    assert job["reason"].startswith("disk: it filled its computer's disk")
+    wait_until(lambda: not [*here.data_dir.glob("runs/*/work/big")], 20, "the disk to be free")
+    assert group.job("modest")["state"] == "running"
+
+
 def test_an_agent_that_dies_while_a_job_saves_itself_loses_nothing(group: Group) -> None:
     here = group.workstation("ws1", config(cpus=1))
     slow = COUNTS.replace('mkdir -p "$box/deep"', 'mkdir -p "$box/deep"; /bin/sleep 1')

@@ -217,6 +217,15 @@ def test_a_checkpoint_that_is_no_good_costs_the_job_nothing() -> None:
     assert change.order == "discarded"
 
 
+def test_what_filled_the_disk_has_failed_and_nothing_of_it_is_waited_for() -> None:
+    change = step(make(Live("running")), attempt.SeenFinished(Finished(Stopped("disk"))), WALL)
+    assert change is not None
+    assert change.order == "discarded"
+    assert isinstance(change.record.state, Ended)
+    assert change.record.state.how == "failed"
+    assert "disk" in change.record.state.text
+
+
 def test_what_ran_for_too_long_has_failed() -> None:
     change = step(make(Live("running")), EVENTS["ran too long"], WALL)
     assert change is not None

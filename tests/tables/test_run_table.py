@@ -33,6 +33,7 @@ JOB = JobSpec(
 )
 SAVES = replace(JOB, checkpoint=Checkpoint(signal="USR1", grace=60.0, files=("state",)))
 PROCESS = Process("boot", 77, 4711)
+ORDER = ("evict", "run_time", "memory", "disk", "lost", "superseded", "kill")
 
 SAMPLES: dict[type[Phase], Phase] = {
     phases.Fetching: phases.Fetching(0, 10),
@@ -171,10 +172,9 @@ def test_nothing_starts_or_goes_on_while_frozen(event: str, phase: type[Phase]) 
         assert word not in cell.partition("/")[2].split("+")
 
 
-@pytest.mark.parametrize("first", ["evict", "run_time", "memory", "lost", "superseded", "kill"])
-@pytest.mark.parametrize("second", ["evict", "memory", "lost", "superseded", "kill"])
+@pytest.mark.parametrize("first", ORDER)
+@pytest.mark.parametrize("second", [why for why in ORDER if why != "run_time"])
 def test_the_stronger_reason_stays(first: str, second: str) -> None:
-    order = ["evict", "run_time", "memory", "lost", "superseded", "kill"]
     stopping = Run(ATTEMPT, JOB, phases.Alive(PROCESS, 4990.0))
     for why in (first, second):
         step = handle(stopping, run_words.Withdrawn(why, 10.0), NOW)  # type: ignore[arg-type]
@@ -182,7 +182,7 @@ def test_the_stronger_reason_stays(first: str, second: str) -> None:
         stopping = step.run
     over = handle(stopping, run_words.Ended(Exited(0)), NOW).run
     assert over is not None
-    strongest = max(first, second, key=order.index)
+    strongest = max(first, second, key=ORDER.index)
     if strongest in {"run_time", "memory"}:
         # It has failed, and what it did so far is a result.
         assert over.phase == phases.Collecting(Stopped(strongest), 4990.0, NOW.wall)  # type: ignore[arg-type]

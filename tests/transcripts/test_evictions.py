@@ -189,6 +189,23 @@ def test_short_memory_evicts_the_largest_of_those_that_pause() -> None:
     assert orders(desk.do(words.MemorySeen(2 * GIB, 64 * GIB, held))) == []
 
 
+def test_a_full_disk_ends_the_job_that_has_filled_it() -> None:
+    desk = online(cpus=4, disk=20 * GIB)
+    for index, disk in enumerate((None, None, 9 * GIB, None), start=1):
+        desk.running(replace(JOB, disk=disk), index)
+    used = {AttemptId("b", index, 1): size * GIB for index, size in ((1, 2), (2, 5), (3, 9))}
+    # Without the largest it would still be short: somebody else has filled the disk.
+    assert orders(desk.do(words.DiskSeen(used, 6 * GIB))) == []
+    # The third has asked for what it uses; the fourth uses next to nothing.
+    assert orders(desk.do(words.DiskSeen(used, GIB))) == ["Kill 2-1"]
+    # What is going may be enough.
+    assert orders(desk.do(words.DiskSeen(used, GIB))) == []
+    assert orders(desk.happened(run_words.Ended(Signalled(9)), 2)) == ["Kill 2-1", "Drop 2-1"]
+    state = desk.reports[-1].runs[1].state
+    assert isinstance(state, Finished)
+    assert (state.exit, state.manifest) == (Stopped("disk"), None)
+
+
 def test_what_the_kernel_ends_while_it_pauses_has_not_failed() -> None:
     desk = online()
     desk.running(JOB, 1)

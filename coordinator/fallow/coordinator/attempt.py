@@ -29,6 +29,7 @@ from fallow.shared.runs import (
     Stopped,
     StopReason,
     stronger,
+    too_much,
 )
 
 # --- events ---------------------------------------------------------------------------------------
@@ -115,6 +116,7 @@ _HOW: dict[StopReason, How] = {
     "lost": "lost",
     "run_time": "failed",
     "memory": "failed",
+    "disk": "failed",
 }
 
 
@@ -186,6 +188,8 @@ def _gone(record: AttemptRecord, event: SeenFinished, wall: float) -> Change | N
     match run.exit:
         case Stopped("evict" | "run_time" | "memory") if run.manifest is not None:
             return None
+        case Stopped("disk"):
+            return Change(_end(record, "failed", wall, too_much(run.exit)), "discarded")
         case Stopped(why):
             # Its workstation stopped it for reasons of its own.
             return Change(_end(record, "evicted" if why == "evict" else "lost", wall), "discarded")

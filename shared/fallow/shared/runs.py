@@ -8,15 +8,16 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-StopReason = Literal["kill", "superseded", "evict", "lost", "run_time", "memory"]
-"""Why we stop an attempt; `run_time`, `memory`: it took more of that than it may."""
+StopReason = Literal["kill", "superseded", "evict", "lost", "run_time", "memory", "disk"]
+"""Why we stop an attempt; `run_time`, `memory`, `disk`: it took more of that than it may."""
 _STRENGTH: dict[StopReason, int] = {
     "evict": 0,
     "run_time": 1,
     "memory": 2,
-    "lost": 3,
-    "superseded": 4,
-    "kill": 5,
+    "disk": 3,
+    "lost": 4,
+    "superseded": 5,
+    "kill": 6,
 }
 
 DeclineReason = Literal["does_not_fit", "owner", "staging", "build_failed", "sandbox", "stopping"]
@@ -24,7 +25,7 @@ DeclineReason = Literal["does_not_fit", "owner", "staging", "build_failed", "san
 
 
 def stronger(one: StopReason, other: StopReason) -> StopReason:
-    """The reason that stays of two: kill > superseded > lost > memory > run_time > evict."""
+    """The one that stays: kill > superseded > lost > disk > memory > run_time > evict."""
     return max(one, other, key=_STRENGTH.__getitem__)
 
 
@@ -56,13 +57,15 @@ Exit: TypeAlias = Exited | Signalled | Stopped | Crashed
 def too_much(exit: Exit | None) -> str:
     """What an attempt took more of than it may, in words; "" if it was not stopped for that.
 
-    Such an attempt has failed, and its outputs are kept.
+    Such an attempt has failed; its outputs are kept, but of one that filled the disk.
     """
     match exit:
         case Stopped("run_time"):
             return "run_time: it ran for longer than its limit"
         case Stopped("memory"):
             return "memory: it held more than it may"
+        case Stopped("disk"):
+            return "disk: it filled its computer's disk; `resources: disk` asks for room"
         case _:
             return ""
 

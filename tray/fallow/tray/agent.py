@@ -149,6 +149,7 @@ class Agent:
             folder=data_dir,
             reserve=lambda: self._config.offer.disk_reserve,
             step=self._step,
+            post=self._loop.post,
             now=now,
         )
         self._signals = 0

@@ -177,6 +177,8 @@ class Core:
                 effects += self.work.reconcile(now)
             case words.MemorySeen(available, total, held):
                 effects += self.work.make_room(held, available, total, now)
+            case words.DiskSeen(used, short):
+                effects += self.work.free_the_disk(used, short, now)
             case words.Expired():
                 effects += self.work.expired(now)
                 effects += self._keep_connected(now)

@@ -54,6 +54,13 @@ class MemorySeen(Struct, frozen=True):
     held: dict[AttemptId, int]
 
 
+class DiskSeen(Struct, frozen=True):
+    """Bytes of disk that each run uses, and that are missing of those that are to stay free."""
+
+    used: dict[AttemptId, int]
+    short: int
+
+
 class PauseAsked(Struct, frozen=True):
     """The owner wants a pause, for so many seconds or (None) until resumed."""
 
@@ -147,6 +154,7 @@ Event: TypeAlias = (
     | SourceGone
     | Woke
     | MemorySeen
+    | DiskSeen
     | PauseAsked
     | LendAsked
     | EjectAsked

@@ -5,10 +5,12 @@ loop's thread.
 """
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fallow.shared.blobs import BlobStore
+from fallow.shared.ids import AttemptId
 from fallow.shared.moments import Moment
 from fallow.shared.work import files, machine
 from fallow.shared.work.eviction import LITTLE
@@ -26,12 +28,15 @@ log = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 3.0
 RETRY_UPLOADS_EVERY = 30.0
-LOOK_FOR_ROOM_EVERY = 60.0
+MAKE_ROOM_EVERY = 15.0
 SAVE_DIARY_EVERY = 2  # minutes
 
 
 class Upkeep:
-    """`reserve` is how many bytes are to stay free on the disk of `folder`, asked at each look."""
+    """`reserve` is how many bytes are to stay free on the disk of `folder`, asked at each look.
+
+    `step` is for what is found out in the loop's thread, `post` for other threads.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Upkeep:
         folder: Path,
         reserve: Callable[[], int],
         step: Callable[[words.Event], None],
+        post: Callable[[words.Event], None],
         now: Moment,
     ) -> None:
         self._core = core
@@ -52,6 +58,7 @@ class Upkeep:
         self._folder = folder
         self._reserve = reserve
         self._step = step
+        self._post = post
         self._diary = Diary(records.load_diary())
         self._progress_at = self._retry_at = self._room_at = now.boot
         self.meter = Meter()
@@ -63,6 +70,7 @@ class Upkeep:
             self._progress_at = now.boot + PROGRESS_EVERY
             self._bench.look_at_progress()
             self._look_at_memory()
+            self._look_at_disk(now)
             if not self._core.work.frozen:
                 self._bench.yield_processors()
                 self._bench.look_at_memory(self._core.work.memory_asked())
@@ -73,9 +81,6 @@ class Upkeep:
             self._retry_at = now.boot + RETRY_UPLOADS_EVERY
             self._bench.deliveries.offer_again()
             self._bench.clear_spent()
-        if now.boot >= self._room_at:
-            self._room_at = now.boot + LOOK_FOR_ROOM_EVERY
-            self._keep_room()
         self._diary.note(day_state(self._core), now.wall)
         if not 0 <= self._diary.last - self._diary.saved < SAVE_DIARY_EVERY:
             self.save()
@@ -111,10 +116,24 @@ class Upkeep:
             if available < LITTLE * total:
                 self._step(words.MemorySeen(available, total, self._bench.memory()))
 
-    def _keep_room(self) -> None:
+    def _look_at_disk(self, now: Moment) -> None:
+        """What is to stay free: inputs that were kept go first, then a job that fills the disk."""
         short = self._reserve() - machine.free_disk(self._folder)
-        if short > 0:
-            work = self._core.work
-            jobs = [each.job for each in work.runs.values()]
-            jobs += [each.job for each in work.builds.values()]
-            make_room(self._cache, short, {hash for job in jobs for hash in files.blobs_of(job)})
+        if short <= 0 or now.boot < self._room_at:
+            return
+        self._room_at = now.boot + MAKE_ROOM_EVERY
+        work = self._core.work
+        jobs = [each.job for each in work.runs.values()]
+        jobs += [each.job for each in work.builds.values()]
+        kept = {hash for job in jobs for hash in files.blobs_of(job)}
+        short -= make_room(self._cache, short, kept)
+        if short > 0 and work.runs:
+            folders = {each: self._records.folder(each) for each in work.runs}
+            measure = threading.Thread(
+                target=self._measure_disk, args=(folders, short), name="disk", daemon=True
+            )
+            measure.start()
+
+    def _measure_disk(self, folders: Mapping[AttemptId, Path], short: int) -> None:
+        used = {attempt: machine.used_disk(folder) for attempt, folder in folders.items()}
+        self._post(words.DiskSeen(used, short))

@@ -11,6 +11,8 @@ from fallow.shared.messages import JobSpec
 from fallow.shared.work import phases
 from fallow.shared.work.phases import Run
 
+MODEST = 1 << 30
+"""Bytes of disk that any job may use which did not say how much it needs."""
 LITTLE = 0.10
 """Share of the computer's memory that the person at the desk always finds free."""
 _WORTH_IT = 0.005
@@ -61,3 +63,18 @@ def crowding(
         found.append(attempt)
         lacking -= size
     return found
+
+
+def filling(runs: Iterable[Run], used: Mapping[AttemptId, int], short: int) -> AttemptId | None:
+    """The run to end because the disk lacks `short` bytes of what is to stay free; None: no run.
+
+    The largest of those that use more than they asked for, if it is to blame: without it, enough
+    would be free. `used` are bytes on the disk by run.
+    """
+    over = {
+        each.attempt: used.get(each.attempt, 0)
+        for each in runs
+        if isinstance(each.phase, phases.Alive)
+        and used.get(each.attempt, 0) > max(each.job.disk or MODEST, short)
+    }
+    return max(over, key=over.__getitem__, default=None)

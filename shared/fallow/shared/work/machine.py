@@ -3,6 +3,7 @@
 Not what its owner offers (`config` says that) and nothing that changes by the second.
 """
 
+import contextlib
 import os
 import platform
 import shutil
@@ -52,6 +53,20 @@ def available_memory(facts: Path = Path("/proc/meminfo")) -> int:
 def free_disk(folder: Path) -> int:
     """Bytes that may still be written below this folder."""
     return shutil.disk_usage(folder).free
+
+
+def used_disk(folder: Path) -> int:
+    """Bytes on the disk that removing this folder would free; may take long.
+
+    Files with another name elsewhere, such as inputs that are kept, do not count.
+    """
+    used = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                found = os.lstat(os.path.join(place, name))
+                used += found.st_blocks * 512 if found.st_nlink == 1 else 0
+    return used
 
 
 def capabilities() -> tuple[str, ...]:

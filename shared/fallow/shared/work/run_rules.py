@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from fallow.shared.moments import Moment
-from fallow.shared.runs import Crashed, Exit, Signalled, Stopped, StopReason, stronger, too_much
+from fallow.shared.runs import Crashed, Exit, Signalled, Stopped, StopReason, stronger
 from fallow.shared.work.phases import (
     WITH_A_PROCESS,
     Aborting,
@@ -69,6 +69,7 @@ from fallow.shared.work.run_words import (
 
 KILL_AGAIN_AFTER = 5.0
 _SIGKILL = 9
+_KEPT = {"run_time", "memory"}
 
 
 class Step(NamedTuple):
@@ -168,7 +169,7 @@ def stopped(run: Run, event: Ended, now: Moment) -> Step:
     """An exit after our own signal is a stop, whatever its code."""
     assert isinstance(run.phase, Stopping)
     exit = Stopped(run.phase.why)
-    if too_much(exit):
+    if exit.why in _KEPT:
         # It has failed, and what it has done so far may say why.
         return _collect(run, exit, now)
     over = Over(exit, run.phase.started, now.wall)

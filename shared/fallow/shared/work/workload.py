@@ -119,6 +119,17 @@ class Workload:
         crowding = eviction.crowding(self.runs.values(), held, available, total)
         return self.evict(crowding, now) if crowding else []
 
+    def free_the_disk(
+        self, used: Mapping[AttemptId, int], short: int, now: Moment
+    ) -> list[words.Effect]:
+        """End the run that has filled the disk, if one has; bytes, see `eviction.filling`."""
+        if any(isinstance(each.phase, _GOING) for each in self.runs.values()):
+            return []
+        found = eviction.filling(self.runs.values(), used, short)
+        if found is None:
+            return []
+        return self.happened(found, run_words.Withdrawn("disk", 0.0), now) + self.reconcile(now)
+
     def _overdue(self, now: Moment) -> list[AttemptId]:
         found = []
         for attempt, each in self.runs.items():
