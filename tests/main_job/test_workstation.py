@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from main_job.conftest import Coordinator
 from main_job.workstation import (
     FREE_DESK,
     JOBS,
+    SCRIPT,
     WITHOUT_BUBBLEWRAP,
     Workstation,
     alive,
@@ -328,7 +330,11 @@ def test_without_bubblewrap_jobs_run_only_where_the_owner_says_so(
     told = workstation.status()
     assert told["accepting"] is False
     assert "bubblewrap" in told["notes"][0]
-    assert workstation.verb("doctor").returncode == 1
+    words: list[str | Path] = [*WITHOUT_BUBBLEWRAP, SCRIPT, "doctor"]
+    words += ["--data-dir", workstation.data_dir]
+    doctor = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert doctor.returncode == 1
+    assert "bubblewrap" in doctor.stdout
     workstation.stop()
     workstation.configure(FREE_DESK + JOBS + 'sandbox = "none"\n')
     workstation.start()
