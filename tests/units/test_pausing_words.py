@@ -41,8 +41,8 @@ def test_what_is_not_held_is_said() -> None:
         "pausing", True, f"each job has a control group in {BARE_GROUPS.folder}", stopping.hint
     )
     assert bounds.good
-    assert "memory is not" in bounds.text
-    assert "memory is not" not in pausing_findings(pausing(WITH, GROUPS))[1].text
+    assert "takes more memory is ended" in bounds.text
+    assert "is ended" not in pausing_findings(pausing(WITH, GROUPS))[1].text
 
 
 def test_the_weakest_way_comes_with_advice() -> None:

@@ -185,8 +185,8 @@ def pausing_findings(status: PausingStatus) -> list[Finding]:
     memory = (
         "cores and memory are held to what a job asked for"
         if "memory" in status.held_to
-        else "cores are held to what a job asked for; memory is not, since no memory controller"
-        " (cgroup v2) is handed down to the agent"
+        else "cores are held to what a job asked for; one that takes more memory is ended some"
+        " seconds later, since no memory controller (cgroup v2) is handed down to the agent"
     )
     return [
         Finding("pausing", status.way != "processes", status.text, hint),
