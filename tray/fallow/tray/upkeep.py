@@ -59,6 +59,7 @@ class Upkeep:
         self._reserve = reserve
         self._step = step
         self._post = post
+        self._measuring = threading.Thread()
         self._diary = Diary(records.load_diary())
         self._progress_at = self._retry_at = self._room_at = now.boot
         self.meter = Meter()
@@ -127,12 +128,12 @@ class Upkeep:
         jobs += [each.job for each in work.builds.values()]
         kept = {hash for job in jobs for hash in files.blobs_of(job)}
         short -= make_room(self._cache, short, kept)
-        if short > 0 and work.runs:
+        if short > 0 and work.runs and not self._measuring.is_alive():
             folders = {each: self._records.folder(each) for each in work.runs}
-            measure = threading.Thread(
+            self._measuring = threading.Thread(
                 target=self._measure_disk, args=(folders, short), name="disk", daemon=True
             )
-            measure.start()
+            self._measuring.start()
 
     def _measure_disk(self, folders: Mapping[AttemptId, Path], short: int) -> None:
         used = {attempt: machine.used_disk(folder) for attempt, folder in folders.items()}

@@ -99,9 +99,10 @@ class Lacking(Struct, frozen=True):
 
 
 class Withdrawn(Struct, frozen=True):
-    """The coordinator, or this workstation (`evict`), wants it stopped; `grace` is seconds.
+    """The coordinator or this workstation wants it stopped; `grace` is seconds.
 
-    Nothing is kept of it but the checkpoint of one that is evicted.
+    Nothing is kept of it but the checkpoint of one that is evicted, and what one has done that took
+    too much time or memory.
     """
 
     why: StopReason
